@@ -1,0 +1,75 @@
+"""The model's own float32 element-wise expression, kept as data.
+
+A :class:`Chain` starts from integers, gives them the model's units (exactly accumulated, then rounded to float32 once),
+and applies element-wise float32 operations in the order in which the model does. It is what a threshold is settled on,
+what the host applies to the last accumulators, and nothing else in the compiler is float.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+__all__ = ["OPERATIONS", "Chain", "Operation"]
+
+# x is the running value, c the constant, both float32. Every one is monotone in x for a fixed c.
+OPERATIONS = {
+    "add": lambda x, c: x + c,
+    "sub": lambda x, c: x - c,
+    "rsub": lambda x, c: c - x,
+    "mul": lambda x, c: x * c,
+    "div": lambda x, c: x / c,
+    "max": lambda x, c: np.maximum(x, c),
+    "min": lambda x, c: np.minimum(x, c),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Operation:
+    """One float32 operation with a constant: a scalar ``[1]`` or one value for each channel ``[channels]``."""
+
+    kind: str
+    constant: np.ndarray
+
+    def __post_init__(self):
+        if self.kind not in OPERATIONS:
+            raise ValueError(f"operation must be one of {', '.join(OPERATIONS)}, not {self.kind!r}")
+        constant = np.atleast_1d(np.array(self.constant, dtype=np.float32))
+        constant.flags.writeable = False
+        object.__setattr__(self, "constant", constant)
+
+
+@dataclass(frozen=True, eq=False)
+class Chain:
+    """``scale`` (float64, scalar ``[1]`` or ``[channels]``) times the integers, rounded to float32; then ``operations``.
+
+    ``scale`` is the exact product of the two operands' float32 scales, which float64 holds. ``Fraction`` input scales
+    are kept as numerator and denominator: ``integers * numerator / denominator`` in float64, rounded to float32 once.
+    """
+
+    scale: np.ndarray | Fraction
+    operations: tuple[Operation, ...] = ()
+
+    def start(self, integers: np.ndarray) -> np.ndarray:
+        """The integers in the model's units, float32, before any operation."""
+        exact = np.asarray(integers, dtype=np.float64)
+        if isinstance(self.scale, Fraction):
+            return (exact * self.scale.numerator / self.scale.denominator).astype(np.float32)
+        return (exact * self.scale).astype(np.float32)
+
+    def __call__(self, integers: np.ndarray) -> np.ndarray:
+        """Evaluate on integers ``[..., channels]``; the result is float32 of the broadcast shape."""
+        return self.apply(self.start(integers))
+
+    def apply(self, x: np.ndarray) -> np.ndarray:
+        """Apply the operations to float32 values already in the model's units."""
+        x = np.asarray(x, dtype=np.float32)
+        for operation in self.operations:
+            x = OPERATIONS[operation.kind](x, operation.constant).astype(np.float32)
+        return x
+
+    def then(self, kind: str, constant) -> Chain:
+        """The chain with one more operation."""
+        return Chain(self.scale, (*self.operations, Operation(kind, constant)))

@@ -1,0 +1,98 @@
+"""Schedules: the cycle-by-cycle promise that a unit makes, as plain data.
+
+A unit is a cyclo-static dataflow actor (Bilsen, Engels, Lauwereins, Peperstraete: "Cyclo-static dataflow", IEEE
+Transactions on Signal Processing 44(2), 1996): a repeating list of phases, each one cycle, each taking and giving zero
+or one word at each port. A phase fires when every word it takes is present and the first of ``stages`` elastic stages
+is empty or moves in this cycle. Every fired phase, also one that gives no word, is an item in the stages; a stage
+moves when the next is empty or moves; an item without a word leaves the last stage without needing room at the output.
+
+Nothing here imports Amaranth: ``sim.dataflow`` executes these objects, and the units' files make them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+__all__ = ["Queue", "Schedule"]
+
+
+def _phase_table(table, what: str) -> np.ndarray:
+    table = np.array(table, dtype=np.uint8, ndmin=2)
+    if table.ndim != 2 or (table > 1).any():
+        raise ValueError(f"{what} must be a phases x ports table of 0 and 1, not an array of shape {table.shape}")
+    table.flags.writeable = False
+    return table
+
+
+@dataclass(frozen=True, eq=False)
+class Schedule:
+    """A unit's repeating phases; one repetition is one frame.
+
+    Parameters
+    ----------
+    takes
+        ``[phases, inputs]`` of 0 and 1: the words that each phase takes at each input port.
+    gives
+        ``[phases, outputs]`` of 0 and 1: the words that each phase gives at each output port.
+    stages
+        Elastic stages between taking and giving, at least 1: a word given by a phase that fires in cycle ``t`` is valid
+        at the output from cycle ``t + stages`` on, if nothing stalls.
+
+    Raises
+    ------
+    ValueError
+        If a table is not of 0 and 1, if both do not have the same number of phases, or if there is no stage.
+    """
+
+    takes: np.ndarray
+    gives: np.ndarray
+    stages: int
+
+    def __post_init__(self):
+        object.__setattr__(self, "takes", _phase_table(self.takes, "takes"))
+        object.__setattr__(self, "gives", _phase_table(self.gives, "gives"))
+        if len(self.takes) != len(self.gives) or len(self.takes) == 0:
+            raise ValueError(f"takes and gives must have the same, positive number of phases, not {len(self.takes)} "
+                             f"and {len(self.gives)}")
+        if self.stages < 1:
+            raise ValueError(f"stages must be a positive integer, not {self.stages!r}")
+
+    @property
+    def phases(self) -> int:
+        """Cycles of work a frame: the interval of the unit alone."""
+        return len(self.takes)
+
+    @property
+    def words_in(self) -> tuple[int, ...]:
+        """Words taken a frame at each input port."""
+        return tuple(int(n) for n in self.takes.sum(axis=0, dtype=np.int64))
+
+    @property
+    def words_out(self) -> tuple[int, ...]:
+        """Words given a frame at each output port."""
+        return tuple(int(n) for n in self.gives.sum(axis=0, dtype=np.int64))
+
+
+@dataclass(frozen=True)
+class Queue:
+    """A FIFO's timing: it holds up to ``depth`` words, ready whenever it held fewer when the cycle began.
+
+    A word taken in cycle ``t`` by an empty queue is valid at the output from cycle ``t + latency`` on. Latency 2 is that
+    of a memory read in step with the clock into an output register, which is part of the ``depth`` words.
+
+    Raises
+    ------
+    ValueError
+        If the depth is not positive or the latency is neither 1 nor 2.
+    """
+
+    depth: int
+    latency: int = 1
+
+    def __post_init__(self):
+        if self.depth < 1:
+            raise ValueError(f"queue depth must be a positive integer, not {self.depth!r}")
+        if self.latency not in (1, 2):
+            raise ValueError(f"queue latency must be 1 or 2 cycles, not {self.latency!r}")
