@@ -43,7 +43,7 @@ class Operation:
 
 @dataclass(frozen=True, eq=False)
 class Chain:
-    """``scale`` (float64, scalar ``[1]`` or ``[channels]``) times the integers, rounded to float32; then ``operations``.
+    """``scale`` (float64, ``[1]`` or ``[channels]``) times the integers, rounded to float32; then ``operations``.
 
     ``scale`` is the exact product of the two operands' float32 scales, which float64 holds. ``Fraction`` input scales
     are kept as numerator and denominator: ``integers * numerator / denominator`` in float64, rounded to float32 once.
@@ -69,6 +69,27 @@ class Chain:
         for operation in self.operations:
             x = OPERATIONS[operation.kind](x, operation.constant).astype(np.float32)
         return x
+
+    def trace(self, integers: np.ndarray) -> list[np.ndarray]:
+        """Every value on the way: the start, then the result of each operation."""
+        values = [self.start(integers)]
+        for operation in self.operations:
+            values.append(OPERATIONS[operation.kind](values[-1], operation.constant).astype(np.float32))
+        return values
+
+    def slope(self) -> np.ndarray:
+        """The direction, ``[1]`` or ``[channels]``: 1 where it rises (weakly), -1 where it falls, 0 where constant.
+
+        Each operation is monotone for its fixed constant, rounding included, and so is their composition.
+        """
+        scale = self.scale if isinstance(self.scale, np.ndarray) else np.array([1])
+        sign = np.sign(scale).astype(np.int64)
+        for operation in self.operations:
+            if operation.kind in ("mul", "div"):
+                sign = sign * np.sign(operation.constant).astype(np.int64)
+            elif operation.kind == "rsub":
+                sign = -sign
+        return sign
 
     def then(self, kind: str, constant) -> Chain:
         """The chain with one more operation."""

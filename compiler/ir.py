@@ -7,15 +7,17 @@ analysis from the actual weights, and the ``origin`` tensor of the QONNX graph t
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 import numpy as np
 
+from ..errors import UserError
 from .float32 import Chain
 
-__all__ = ["ArgMax", "Dense", "Elementwise", "Graph", "InputSpec", "IntType", "MatMul", "Node", "Quantise", "Threshold",
-           "Value"]
+__all__ = ["BIPOLAR", "ArgMax", "Dense", "Elementwise", "Graph", "InputSpec", "IntType", "MatMul", "Node", "Quantise",
+           "Threshold", "Value"]
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ BIPOLAR = IntType(1, bipolar=True)
 
 @dataclass(frozen=True)
 class Value:
-    """A tensor of integers: ``shape`` without the batch axis, channels last. ``lo`` and ``hi`` are the exact interval."""
+    """A tensor of integers: ``shape`` without the batch axis, channels last; ``lo`` and ``hi`` its exact interval."""
 
     name: str
     shape: tuple[int, ...]
@@ -86,6 +88,43 @@ class InputSpec:
     scale: Fraction
     shape: tuple[int, ...]
     encoder: Chain | None = None
+
+    def encode(self, x: np.ndarray) -> np.ndarray:
+        """The codes (int64 ``[frames, elements]``) of frames in the model's units, as the host driver makes them.
+
+        With an ``encoder``: the model's own first quantiser. Else ``x / scale``, rounded half to even, or the sign.
+
+        Raises
+        ------
+        UserError
+            If the frames have another size than the model's input, are not finite, or lie outside the declared type.
+        """
+        x = np.asarray(x)
+        size = math.prod(self.shape)
+        if x.ndim < 1 or math.prod(x.shape[1:]) != size:
+            raise UserError(f"frames have the shape {list(x.shape[1:])}, {math.prod(x.shape[1:])} elements; the model "
+                            f"takes {list(self.shape)}, {size} elements", where="data", remedy="reshape the data")
+        if not np.isfinite(x).all():
+            raise UserError("holds NaN or infinite values", where="data", remedy="repair the data")
+        if self.encoder is not None:
+            return np.where(self.encoder.apply(x.reshape(len(x), size)) >= 0, 1, -1).astype(np.int64)
+        exact = x.reshape(len(x), size).astype(np.float64)
+        if self.type.bipolar:
+            return np.where(exact >= 0, 1, -1).astype(np.int64)
+        codes = np.rint(exact * self.scale.denominator / self.scale.numerator)
+        if codes.size and (codes.min() < self.type.lo or codes.max() > self.type.hi):
+            raise UserError(f"values range from {float(x.min()):g} to {float(x.max()):g}; {self.type} codes of "
+                            f"{self.scale} each span {float(self.type.lo * self.scale):g} to "
+                            f"{float(self.type.hi * self.scale):g}", where="data",
+                            remedy="scale the data as in training, or give integers, which are taken as codes")
+        return codes.astype(np.int64)
+
+    def decode(self, codes: np.ndarray) -> np.ndarray:
+        """The frames in the model's units, float32 ``[frames, *shape]``. Not for an ``encoder``, which loses them."""
+        if self.encoder is not None:
+            raise ValueError("codes of the model's own first quantiser cannot be decoded")
+        codes = np.asarray(codes)
+        return Chain(self.scale)(codes).reshape(len(codes), *self.shape)
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,8 +162,8 @@ class Threshold:
     """Integers to codes by comparison, ``levels`` thresholds for each channel.
 
     ``thresholds`` is int64 ``[channels, levels]``, ascending. The step count of an integer ``a`` is the number of
-    thresholds ``t`` with ``a >= t`` or, where ``falling[channel]``, with ``a <= t`` (then descending). A bipolar output is
-    +1 where the (only) threshold is met, else -1; any other output type is its ``lo`` plus the count.
+    thresholds ``t`` with ``a >= t`` or, where ``falling[channel]``, with ``a <= t`` (then descending). A bipolar output
+    is +1 where the (only) threshold is met, else -1; any other output type is its ``lo`` plus the count.
     A threshold that no integer of the input meets lies one beyond its interval.
     """
 

@@ -1,0 +1,111 @@
+"""The ``qonnx`` package's clean-up, applied so that names survive and nothing leaks out of it.
+
+These are the steps of ``qonnx.util.cleanup.cleanup_model`` in its order, without the last two, which rename every node
+and tensor: messages, layers and boundaries keep the names of the person's own file.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import warnings
+from typing import TYPE_CHECKING
+
+import onnx
+from onnx import numpy_helper
+
+from ...errors import UserError
+from .structure import MAX_ELEMENTS, check_structure, node_where
+
+if TYPE_CHECKING:
+    from qonnx.core.modelwrapper import ModelWrapper
+
+__all__ = ["FOLDABLE", "cleanup"]
+
+FOLDABLE = frozenset({"Cast", "Concat", "Constant", "Gather", "Identity", "Pow", "Reciprocal", "Reshape", "Shape",
+                      "Slice", "Sqrt", "Squeeze", "Transpose", "Unsqueeze"})
+"""Operators that may stand among constants (of shapes, mostly), whether or not a network may use them on data."""
+
+
+def cleanup(model: onnx.ModelProto, supported: frozenset[str], refused: frozenset[str] = frozenset()) -> ModelWrapper:
+    """A cleaned copy as a ``qonnx.core.modelwrapper.ModelWrapper``: constants folded, shapes known, batch of one.
+
+    ``supported`` operators may occur on data, ``FOLDABLE`` ones on constants; ``refused`` ones are let through, for the
+    importer says why it refuses them.
+
+    Raises
+    ------
+    UserError
+        As ``structure.check_structure`` does, and if qonnx cannot process the graph.
+    """
+    model = copy.deepcopy(model)
+    check_structure(model, supported, FOLDABLE | refused)
+    _separate_constants(model.graph)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # onnx, onnxruntime and qonnx warn of their own deprecations
+        return _transform(model)
+
+
+def _transform(model: onnx.ModelProto) -> ModelWrapper:
+    from qonnx.core.modelwrapper import ModelWrapper
+    from qonnx.transformation.fold_constants import FoldConstants
+    from qonnx.transformation.general import RemoveStaticGraphInputs, RemoveUnusedTensors
+    from qonnx.transformation.infer_shapes import InferShapes
+    from qonnx.transformation.quant_constant_folding import FoldTransposeIntoQuantInit
+
+    steps = (InferShapes(), FoldConstants(exclude_op_types=["BipolarQuant", "Quant", "Trunc", "FloatQuant"]),
+             FoldTransposeIntoQuantInit(), RemoveUnusedTensors(), RemoveStaticGraphInputs())
+    clean = ModelWrapper(model)
+    for step in steps:
+        try:
+            clean = clean.transform(step)
+        except Exception as error:  # qonnx raises bare Exception, and onnxruntime's exceptions have no public base
+            reason = " ".join(str(error).split())[:200] or type(error).__name__
+            raise UserError(f"qonnx could not clean the model up ({type(step).__name__}: {reason})",
+                            where=_suspect(clean.model, reason),
+                            remedy="check the shapes and attributes of this node") from None
+        _check_sizes(clean.model)
+    return clean
+
+
+def _suspect(model: onnx.ModelProto, reason: str) -> str:
+    """The node that a message of qonnx, onnx or onnxruntime speaks of: by name, else the first operator it names."""
+    for node in model.graph.node:
+        if node.name and node.name in reason:
+            return node_where(node)
+    for node in model.graph.node:
+        if node.op_type in reason:
+            return node_where(node)
+    constant = {tensor.name for tensor in model.graph.initializer}
+    for node in model.graph.node:
+        if all(name in constant for name in node.input):
+            return node_where(node)
+    return node_where(model.graph.node[0])
+
+
+def _check_sizes(model: onnx.ModelProto) -> None:
+    """Refuse what shape inference found to be too large, before anything of that size is allocated."""
+    for info in (*model.graph.value_info, *model.graph.output):
+        dims = [d.dim_value for d in info.type.tensor_type.shape.dim]
+        if math.prod(dims) > 16 * MAX_ELEMENTS:
+            raise UserError(f"would have the shape {dims}", where=f"tensor {info.name!r}",
+                            remedy="check that the file is what it should be")
+
+
+def _separate_constants(graph: onnx.GraphProto) -> None:
+    """Give every use of a constant its own copy, as qonnx asks for, under names that do not change from run to run."""
+    by_name = {tensor.name: tensor for tensor in graph.initializer}
+    taken = set(by_name) | {name for node in graph.node for name in node.output} | {i.name for i in graph.input}
+    used: set[str] = set()
+    for node in graph.node:
+        for position, name in enumerate(node.input):
+            if name not in by_name:
+                continue
+            if name in used:
+                count = 1
+                while (fresh := f"{name}_{count}") in taken:
+                    count += 1
+                taken.add(fresh)
+                graph.initializer.append(numpy_helper.from_array(numpy_helper.to_array(by_name[name]), fresh))
+                node.input[position] = fresh
+            used.add(name)
