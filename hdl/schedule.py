@@ -79,8 +79,8 @@ class Schedule:
 class Queue:
     """A FIFO's timing: it holds up to ``depth`` words, ready whenever it held fewer when the cycle began.
 
-    A word taken in cycle ``t`` by an empty queue is valid at the output from cycle ``t + latency`` on. Latency 2 is that
-    of a memory read in step with the clock into an output register, which is part of the ``depth`` words.
+    A word taken in cycle ``t`` by an empty queue is valid at the output from cycle ``t + latency`` on. Latency 2 is
+    that of a memory read in step with the clock into an output register, which is part of the ``depth`` words.
 
     Raises
     ------

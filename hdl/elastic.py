@@ -1,0 +1,53 @@
+"""Elastic stages: the control of every pipelined unit, in gates, exactly as ``hdl.schedule`` words it.
+
+A stage moves when the next one is empty or moves. An item without a word leaves the last stage without needing room, so
+the last stage keeps one bit only: that a word is there.
+"""
+
+from __future__ import annotations
+
+from amaranth.hdl import *
+
+__all__ = ["ElasticStages"]
+
+
+class ElasticStages:
+    """Adds ``stages`` elastic stages to a module.
+
+    Use ``ready`` to decide whether a phase may fire, drive ``fire`` and ``gives``, and load a stage's registers
+    where ``enter[d]`` is high: an item moves into stage ``d`` at the end of this cycle.
+
+    Attributes
+    ----------
+    fire : Signal, driven by the user
+        A phase fires in this cycle. Only legal while ``ready``.
+    gives : Signal, driven by the user
+        The firing phase gives a word.
+    ready : Signal
+        The first stage is empty or moves.
+    enter : list of Signal
+        An item enters stage ``d``; ``enter[0]`` is ``fire``.
+    """
+
+    def __init__(self, m: Module, stages: int, o_valid, o_ready):
+        self.fire = Signal()
+        self.gives = Signal()
+        self.ready = Signal(name="stage0_ready")
+        full = [Signal(name=f"stage{d}_full") for d in range(stages - 1)]
+        word = [Signal(name=f"stage{d}_word") for d in range(stages - 1)]
+        room = [self.ready, *(Signal(name=f"stage{d}_ready") for d in range(1, stages))]
+        valid = Signal(name="last_valid")
+        self.enter = [self.fire]
+        for d in range(1, stages):
+            enter = Signal(name=f"stage{d}_enter")
+            m.d.comb += enter.eq(full[d - 1] & room[d])
+            self.enter.append(enter)
+        for d in range(stages - 1):
+            m.d.comb += room[d].eq(~full[d] | room[d + 1])
+            with m.If(room[d]):
+                m.d.sync += full[d].eq(self.enter[d])
+                m.d.sync += word[d].eq(word[d - 1] if d else self.gives)
+        m.d.comb += room[stages - 1].eq(~valid | o_ready)
+        with m.If(room[stages - 1]):
+            m.d.sync += valid.eq(self.enter[-1] & (word[-1] if word else self.gives))
+        m.d.comb += o_valid.eq(valid)

@@ -1,0 +1,46 @@
+"""Stream payloads as vectors of lanes, and the one place where two streams are joined.
+
+A payload is ``data.ArrayLayout(shape, lanes)``: lane 0 in the least significant bits, lanes in the order of channels.
+"""
+
+from __future__ import annotations
+
+from amaranth.hdl import *
+from amaranth.lib import data, stream
+
+__all__ = ["check_positive", "connect", "lane_stream", "words"]
+
+
+def check_positive(what: str, value: object) -> int:
+    """``value`` as an int. Raises ``ValueError`` unless it is a positive integer."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(f"{what} must be a positive integer, not {value!r}")
+    return value
+
+
+def words(channels: int, lanes: int) -> int:
+    """Words that carry ``channels`` channels on ``lanes`` lanes; bits of the last one's padding lanes mean nothing."""
+    return -(-channels // lanes)
+
+
+def lane_stream(shape, lanes: int) -> stream.Signature:
+    """Signature of a stream of ``lanes`` elements of ``shape``."""
+    return stream.Signature(data.ArrayLayout(shape, check_positive("lanes", lanes)))
+
+
+def connect(m: Module, source, sink) -> None:
+    """Join an output stream to an input stream.
+
+    Raises
+    ------
+    TypeError
+        If the payload shapes differ; Amaranth's own ``connect`` compares their widths only.
+    """
+    given, taken = source.payload.shape(), sink.payload.shape()
+    if given != taken:
+        raise TypeError(f"stream payloads must have the same shape, not {given!r} and {taken!r}")
+    m.d.comb += [
+        sink.payload.eq(source.payload),
+        sink.valid.eq(source.valid),
+        source.ready.eq(sink.ready),
+    ]
