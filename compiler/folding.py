@@ -1,0 +1,94 @@
+"""Folding: how many rows (PE) and columns (SIMD) of each layer are worked on in a cycle."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from ..errors import UserError
+from ..hdl.lanes import words
+
+__all__ = ["DEFAULT_CYCLES", "Fold", "choose", "cycles_for", "parse"]
+
+# Without a wish, a frame may take this many cycles: small layers stay small, and 50 MHz give 200,000 frames/s.
+DEFAULT_CYCLES = 256
+
+
+@dataclass(frozen=True)
+class Fold:
+    """PE rows by SIMD columns a cycle."""
+
+    pe: int
+    simd: int
+
+    def cycles(self, rows: int, columns: int) -> int:
+        """Cycles a frame of a ``rows`` x ``columns`` layer: ceil(N / PE) x ceil(K / SIMD)."""
+        return words(rows, self.pe) * words(columns, self.simd)
+
+    def __str__(self) -> str:
+        return f"{self.pe}x{self.simd}"
+
+
+def parse(text: str) -> tuple[Fold, ...]:
+    """``16x49,8x8,…`` (PE x SIMD for each layer in order), or a JSON file of such strings or of [PE, SIMD] pairs.
+
+    Raises
+    ------
+    UserError
+        If the text or the file is neither.
+    """
+    example = "write PE x SIMD for each layer in order, as in 16x49,8x8,8x8,10x8, or name a JSON file of [PE, SIMD]
+    pairs" entries: list[str | Sequence[int]] = [part.strip() for part in text.split(",")] if text.endswith(".json"):
+        try:
+            entries = json.loads(Path(text).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise UserError(f"cannot read {text}: {error}", where="--folding", remedy=example) from None
+        if not isinstance(entries, list):
+            raise UserError(f"{text} must hold a list, one entry a layer", where="--folding", remedy=example)
+    folds = []
+    for entry in entries:
+        pair = re.fullmatch(r"(\d{1,9})[xX*](\d{1,9})", entry) if isinstance(entry, str) else None
+        numbers = [int(pair[1]), int(pair[2])] if pair else entry
+        if not (isinstance(numbers, list) and len(numbers) == 2
+                and all(type(number) is int and number > 0 for number in numbers)):
+            raise UserError(f"{entry!r} is no folding", where="--folding", remedy=example)
+        folds.append(Fold(*numbers))
+    return tuple(folds)
+
+
+def cycles_for(fps: float, clock_mhz: float) -> int:
+    """The longest initiation interval, in cycles, that gives ``fps`` frames/s at the clock.
+
+    Raises
+    ------
+    UserError
+        If the frame rate is not positive or above one frame a cycle.
+    """
+    if not fps > 0:
+        raise UserError(f"a frame rate must be positive, not {fps:g} frames/s", where="--fps")
+    cycles = Fraction(clock_mhz) * 1_000_000 // Fraction(fps)
+    if cycles < 1:
+        raise UserError(f"{fps:g} frames/s are more than one a cycle at {clock_mhz:g} MHz", where="--fps",
+                        remedy="ask for fewer frames/s or a faster --clock")
+    return int(cycles)
+
+
+def choose(shapes: Sequence[tuple[int, int]], cycles: int) -> tuple[Fold, ...]:
+    """The folding of least lanes (PE x SIMD) for each ``(rows, columns)`` layer with at most ``cycles`` a frame.
+
+    Exact: every useful number of row folds is tried. Of equal lanes the one with fewer cycles is taken, then the one
+    with fewer PEs, which need fewer accumulators and thresholds.
+    """
+    folds = []
+    for rows, columns in shapes:
+        options = set()
+        for row_folds in range(1, min(rows, cycles) + 1):
+            pe = words(rows, row_folds)
+            simd = words(columns, cycles // words(rows, pe))
+            options.add(Fold(pe, simd))
+        folds.append(min(options, key=lambda fold: (fold.pe * fold.simd, fold.cycles(rows, columns), fold.pe)))
+    return tuple(folds)
