@@ -33,7 +33,7 @@ Parameters = ArgMaxParameters | FifoParameters | MatrixVectorParameters | Thresh
 
 @dataclass(frozen=True)
 class Edge:
-    """A stream: ``channels`` integers of ``type`` a frame, ``lanes`` a word. It carries the integer graph's ``value``."""
+    """A stream: ``channels`` integers of ``type`` a frame, ``lanes`` a word, carrying the graph's ``value``."""
 
     name: str
     value: str
@@ -60,7 +60,7 @@ class Edge:
 
 @dataclass(frozen=True, eq=False)
 class Stage:
-    """One unit: its parameters, the edges it joins, and the node (``layer``) of the integer graph that it is part of."""
+    """One unit: its parameters, the edges it joins, and the node (``layer``) of the graph that it is part of."""
 
     name: str
     layer: str
@@ -183,8 +183,8 @@ def _input_lanes(graph: Graph, simd: int, interval: int) -> int:
     channels = graph.input.shape[0]
     least = words(channels, interval)
     if least >= simd:
-        candidates = [lanes for lanes in range(least, channels + 1) if lanes % simd == 0][:1] + [least]
-        return min(candidates, key=lambda lanes: (lanes > least + least // 3, lanes != simd))
+        candidates = [lanes for lanes in range(least, channels + 1) if lanes % simd == 0][:1]
+        return min((*candidates, least), key=lambda lanes: (lanes > least + least // 3, lanes != simd))
 
     def cost(lanes: int) -> tuple[int, int]:
         converter = WidthParameters(channels, lanes, simd)
@@ -215,7 +215,8 @@ class _Chain:
         if edge.type.bipolar:
             raise UserError("thresholds on an input that is bipolar already", where=node.name,
                             remedy="declare the input's own type with --input")
-        parameters = ThresholdParameters(node.thresholds[:, 0], node.falling, edge.lanes, edge.type.bits, edge.type.signed)
+        parameters = ThresholdParameters(node.thresholds[:, 0], node.falling, edge.lanes, edge.type.bits,
+                                         edge.type.signed)
         name = "quantise" if not self.stages else re.sub(r"\W", "_", node.name)
         self._append(name, node.name, parameters, value=node.output.name, type=node.output.type)
 

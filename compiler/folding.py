@@ -41,8 +41,9 @@ def parse(text: str) -> tuple[Fold, ...]:
     UserError
         If the text or the file is neither.
     """
-    example = "write PE x SIMD for each layer in order, as in 16x49,8x8,8x8,10x8, or name a JSON file of [PE, SIMD]
-    pairs" entries: list[str | Sequence[int]] = [part.strip() for part in text.split(",")] if text.endswith(".json"):
+    example = "write PE x SIMD for each layer in order, as in 16x49,8x8,10x8, or name a JSON file of [PE, SIMD] pairs"
+    entries: list[str | Sequence[int]] = [part.strip() for part in text.split(",")]
+    if text.endswith(".json"):
         try:
             entries = json.loads(Path(text).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:

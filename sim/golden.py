@@ -15,7 +15,7 @@ _BLOCK_ELEMENTS = 1 << 16
 
 
 def pack_bipolar(values: np.ndarray) -> np.ndarray:
-    """``[frames, K]`` of -1 and +1 as uint64 ``[frames, ceil(K / 64)]``, 1 for +1, element 0 lowest; padding bits are 0."""
+    """``[frames, K]`` of -1 and +1 as uint64 ``[frames, ceil(K / 64)]``: 1 for +1, element 0 lowest, padding 0."""
     frames, elements = values.shape
     bits = np.zeros((frames, -(-elements // 64) * 64), dtype=bool)
     np.greater(values, 0, out=bits[:, :elements])

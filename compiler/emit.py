@@ -1,0 +1,176 @@
+"""Verilog: every distinct unit a file, memories as ``$readmemh`` files, one structural top.
+
+Each unit is converted alone, and the top joins instances of them by name. Streams between units are the top's wires
+``EDGE_payload``, ``EDGE_valid`` and ``EDGE_ready``, which is where simulators tap them.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from amaranth.back import verilog
+from amaranth.hdl import *
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from ..hdl.fifo import FifoParameters
+from ..hdl.lanes import connect
+from ..hdl.width import WidthParameters
+from .dataflow import Dataflow, Edge, Stage
+
+__all__ = ["Accelerator", "emit", "module_name"]
+
+# Words a Verilog identifier must not be; the names that we make are checked against them.
+_RESERVED = frozenset(("module endmodule input output wire reg assign always initial begin end if else case for while "
+                       "function task parameter signed integer real time and or not xor buf top").split())
+
+_ROM = """\
+// {what}: {depth} words of {width} bits, read in step with the clock.
+module {name}(input clk, input en, input [{address}:0] addr, output reg [{msb}:0] data);
+  reg [{msb}:0] memory [0:{last}];
+  initial $readmemh("{file}", memory);
+  always @(posedge clk)
+    if (en) data <= memory[addr];
+endmodule
+"""
+
+
+def module_name(text: str) -> str:
+    """``text`` as a Verilog identifier: letters, digits and single underscores, not beginning with a digit."""
+    name = re.sub(r"_+", "_", re.sub(r"\W", "_", text, flags=re.ASCII)).strip("_").lower() or "design"
+    return f"net_{name}" if name[0].isdigit() or name in _RESERVED else name
+
+
+@dataclass
+class _Memories:
+    """The platform that units are elaborated with: turns their ROMs into modules that read memory files."""
+
+    unit: str
+    files: dict[str, str]
+
+    def memory_file(self, name: str, words, width: int) -> str:
+        module = f"{self.unit}_{name}"
+        digits = -(-width // 4)
+        self.files[f"{module}.hex"] = "".join(f"{word:0{digits}x}\n" for word in words)
+        self.files[f"{module}.v"] = _ROM.format(
+            what=f"{name} of {self.unit}", name=module, depth=len(words), width=width, msb=width - 1,
+            last=len(words) - 1, address=max(1, (len(words) - 1).bit_length()) - 1, file=f"{module}.hex")
+        return module
+
+
+class Accelerator(wiring.Component):
+    """All stages joined, as one Amaranth component: streams ``i`` and ``o`` of plain words.
+
+    Parameters
+    ----------
+    dataflow : Dataflow
+    modules : dict of stage name to Verilog module name, or None
+        If given, stages are instances of these modules; else they are components, which Amaranth's simulator runs.
+    """
+
+    def __init__(self, dataflow: Dataflow, modules: dict[str, str] | None = None):
+        self._dataflow, self._modules = dataflow, modules
+        super().__init__({
+            "i": In(stream.Signature(dataflow.edges[0].bits)),
+            "o": Out(stream.Signature(dataflow.edges[-1].bits)),
+        })
+
+    @property
+    def dataflow(self) -> Dataflow:
+        return self._dataflow
+
+    def elaborate(self, platform):
+        m = Module()
+        wires = {edge.name: self._wires(edge) for edge in self._dataflow.edges}
+        first, last = wires["i"], wires["o"]
+        m.d.comb += [
+            first.payload.eq(self.i.payload), first.valid.eq(self.i.valid), self.i.ready.eq(first.ready),
+            self.o.payload.eq(last.payload), self.o.valid.eq(last.valid), last.ready.eq(self.o.ready),
+        ]
+        for stage in self._dataflow.stages:
+            source, sink = wires[stage.input.name], wires[stage.output.name]
+            if self._modules is None:
+                m.submodules[stage.name] = unit = stage.unit()
+                connect(m, source.of(stage.input.shape), unit.i)
+                connect(m, unit.o, sink.of(stage.output.shape))
+            else:
+                m.submodules[stage.name] = Instance(
+                    self._modules[stage.name], i_clk=ClockSignal(), i_rst=ResetSignal(),
+                    i_i__payload=source.payload, i_i__valid=source.valid, o_i__ready=source.ready,
+                    o_o__payload=sink.payload, o_o__valid=sink.valid, i_o__ready=sink.ready)
+        return m
+
+    def _wires(self, edge: Edge) -> _Wires:
+        # The ports at the ends have the stream's own names.
+        name = {"i": "in", "o": "out"}.get(edge.name, edge.name)
+        return _Wires(Signal(edge.bits, name=f"{name}_payload"), Signal(name=f"{name}_valid"),
+                      Signal(name=f"{name}_ready"))
+
+
+@dataclass
+class _Wires:
+    """A stream as three named signals."""
+
+    payload: Signal
+    valid: Signal
+    ready: Signal
+
+    def of(self, shape) -> _Typed:
+        """The stream with its payload seen as ``shape``."""
+        return _Typed(shape(self.payload), self.valid, self.ready)
+
+
+@dataclass
+class _Typed:
+    payload: object
+    valid: Signal
+    ready: Signal
+
+
+def emit(dataflow: Dataflow, name: str, *, progress: Callable[[str], None] = lambda stage: None) -> dict[str, str]:
+    """The design's Verilog and memory files by name; ``NAME.v`` holds the top module ``NAME``.
+
+    ``progress`` is called with each stage's name before it is converted. The text depends on the dataflow graph and
+    the name alone: not on paths, the machine or the time.
+    """
+    # Amaranth's own Yosys, of a pinned version, whatever the system has.
+    os.environ["AMARANTH_USE_YOSYS"] = "builtin"
+    files: dict[str, str] = {}
+    modules: dict[str, str] = {}
+    for stage, module, fresh in _modules(dataflow, name):
+        modules[stage.name] = module
+        if fresh:
+            progress(stage.name)
+            files[f"{module}.v"] = _header(stage) + _convert(stage.unit(), module, _Memories(module, files))
+    progress(name)
+    top = Accelerator(dataflow, modules)
+    files[f"{name}.v"] = f"// {name}: the accelerator, unit by unit.\n" + _convert(top, name, None)
+    return dict(sorted(files.items()))
+
+
+def _modules(dataflow: Dataflow, name: str) -> Iterator[tuple[Stage, str, bool]]:
+    """Each stage, its module's name, and whether the module is new: equal FIFOs and converters share one."""
+    seen: set[str] = set()
+    for stage in dataflow.stages:
+        match stage.parameters:
+            case FifoParameters(depth, bits, kind):
+                module = f"{name}_fifo_{depth}x{bits}_{kind}"
+            case WidthParameters(channels, lanes_in, lanes_out):
+                module = f"{name}_width_{lanes_in}_to_{lanes_out}_of_{channels}x{stage.input.type.bits}"
+            case _:
+                module = f"{name}_{stage.name}"
+        yield stage, module, module not in seen
+        seen.add(module)
+
+
+def _header(stage: Stage) -> str:
+    edge_in, edge_out = stage.input, stage.output
+    return (f"// {type(stage.parameters).__name__.removesuffix('Parameters')}: takes {edge_in.lanes} x {edge_in.type}, "
+            f"gives {edge_out.lanes} x {edge_out.type} a word.\n")
+
+
+def _convert(component, name: str, platform) -> str:
+    return verilog.convert(component, name=name, platform=platform, emit_src=False, strip_internal_attrs=True)
