@@ -25,6 +25,10 @@ class UserError(GatewrightError):
 
 
 class MismatchError(GatewrightError):
-    """Two sides of the chain of equalities differ, or a cycle was not the predicted one."""
+    """Two sides of the chain of equalities differ, or a cycle was not the predicted one.
+
+    ``verification`` is the record of the verification that found it, where there was one.
+    """
 
     exit_code = 1
+    verification: object = None

@@ -42,14 +42,14 @@ class Prediction:
     """Cycles of a design without stalls.
 
     ``interval`` is in cycles a frame in the periodic regime, ``latency`` in cycles from a frame's first input transfer
-    to its last output transfer through an empty pipeline, ``peaks`` in words, and ``settled`` the number of frames
-    after which every further frame repeats the regime.
+    to its last output transfer through an empty pipeline, ``peaks`` in words. ``regime`` are the numbers of two frames
+    at whose last output transfers the network was in the same state: what is between them repeats for ever.
     """
 
     interval: Fraction
     latency: int
     peaks: tuple[int, ...]
-    settled: int
+    regime: tuple[int, int]
 
 
 class _Tables:
@@ -134,7 +134,7 @@ def predict(network: Network, max_frames: int = 4096) -> Prediction:
     first, again = repeat
     last = trace.times[network.output][network.words(network.output) - 1 :: network.words(network.output)]
     interval = Fraction(int(last[again] - last[first]), again - first)
-    return Prediction(interval, latency, trace.peaks, settled=again + 1)
+    return Prediction(interval, latency, trace.peaks, regime=(first, again))
 
 
 def _run(network, frames, offers, accepts, record, max_cycles, *, periodic):

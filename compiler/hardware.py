@@ -1,0 +1,145 @@
+"""The design's RTL in Verilator, held against golden values and against the dataflow engine, word for word.
+
+Every run checks, on every stream between units: the integers of every word, the cycle of every transfer, that no
+word is missing or surplus, that a word once offered stays, and each FIFO's peak occupancy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import MismatchError
+from ..sim import verilated
+from ..sim.dataflow import Trace, simulate
+from .dataflow import Dataflow, Edge
+from .words import pack, unpack
+
+__all__ = ["Difference", "Hardware"]
+
+_ALWAYS = np.ones(1, dtype=np.uint8)
+# Cycles run on after the last word, in which nothing more may come out.
+_SETTLE = 64
+
+
+class Difference(MismatchError):
+    """The RTL is not what was computed or predicted. ``count`` integers differ; ``frame`` is the first that does."""
+
+    def __init__(self, message: str, *, boundary: str, count: int, frame: int):
+        super().__init__(message)
+        self.boundary, self.count, self.frame = boundary, count, frame
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """A run that agreed with golden and engine. ``times`` are the cycles of transfers at each edge."""
+
+    times: Mapping[str, np.ndarray]
+    peaks: tuple[int, ...]
+    cycles: int
+    predicted_cycles: int
+
+
+class Hardware:
+    """A design's Verilog, built. ``files`` are the texts that ``compiler.emit`` writes, or what has become of them."""
+
+    def __init__(self, dataflow: Dataflow, name: str, files: Mapping[str, bytes], *, x_initial: str = "fast",
+                 waves: bool = False):
+        self._dataflow, self._network = dataflow, dataflow.network
+        self._layer = {stage.output.name: stage for stage in dataflow.stages}
+        taps = [verilated.Tap(edge.name, edge.bits) for edge in dataflow.edges[1:-1]]
+        self._library = verilated.build(verilated.Sources(files), name, taps, x_initial=x_initial, waves=waves)
+
+    def run(self, values: Mapping[str, np.ndarray], *, offers: np.ndarray = _ALWAYS, accepts: np.ndarray = _ALWAYS,
+            reset_after: int = 0, seed: int = 0, waves: Path | None = None) -> Measured:
+        """Drive a batch of frames from reset and check everything.
+
+        Parameters
+        ----------
+        values
+            The golden integers ``[frames, channels]`` of every value that an edge carries.
+        offers, accepts
+            Stall patterns (``sim.patterns``).
+        reset_after
+            If positive: run so many cycles, reset in the middle of what was going on, and only then run the batch.
+        seed
+            Of the random state that a design built with ``x_initial="unique"`` starts from.
+        waves
+            Write a file of waves.
+
+        Raises
+        ------
+        Difference
+            At the first boundary, in the order of the streams, where an integer differs; else at the first cycle in
+            which a transfer is not the predicted one.
+        """
+        edges = self._dataflow.edges
+        words = pack(values[edges[0].value], edges[0])
+        frames = len(words) // edges[0].words
+        names = [edge.name for edge in edges]
+        trace = simulate(self._network, frames, offers=offers, accepts=accepts, record=tuple(names))
+        if not trace.finished:
+            raise MismatchError("the dataflow engine predicts a deadlock")
+        with self._library.open(seed=seed) as simulation:
+            if reset_after:
+                simulation.run(words, edges[-1].words * frames, max_cycles=reset_after, offers=offers, accepts=accepts)
+                simulation.reset()
+            run = simulation.run(
+                words, edges[-1].words * frames, max_cycles=trace.cycles + 4 * _SETTLE, offers=offers, accepts=accepts,
+                capture=names, times=names, settle=_SETTLE, waves=waves,
+                queues=[(stage.input.name, stage.output.name) for stage in self._dataflow.fifos])
+        for edge in edges:
+            self._check_values(edge, run.words[edge.name], values[edge.value])
+        for name, cycle in run.unstable.items():
+            raise Difference(f"{self._where(name)}: a word was withdrawn or changed before it was taken, in cycle {cycle}",
+                             boundary=name, count=0, frame=0)
+        self._check_times(run.times, trace)
+        for stage, predicted, measured in zip(self._dataflow.fifos, trace.peaks, run.peaks, strict=True):
+            if predicted != measured:
+                raise Difference(f"layer {stage.layer}: {stage.name} peaks at {measured} words, predicted {predicted}",
+                                 boundary=stage.output.name, count=0, frame=0)
+        return Measured(run.times, run.peaks, int(run.times["o"][-1]) + 1, trace.cycles)
+
+    def _where(self, edge: str) -> str:
+        if edge == "i":
+            return "input stream"
+        stage = self._layer[edge]
+        return f"layer {stage.layer}, output of {stage.name}"
+
+    def _check_values(self, edge: Edge, rows: np.ndarray, expected: np.ndarray) -> None:
+        got = unpack(rows, edge)
+        frames = min(len(got), len(expected))
+        differs = got[:frames] != expected[:frames]
+        count = int(np.count_nonzero(differs))
+        if count:
+            frame, index = (int(k) for k in np.argwhere(differs)[0])
+            raise Difference(f"{self._where(edge.name)}, frame {frame}, index {index}: expected "
+                             f"{int(expected[frame, index])}, got {int(got[frame, index])} ({count} of {differs.size} "
+                             "integers differ there)", boundary=edge.name, count=count, frame=frame)
+
+    def _check_times(self, times: Mapping[str, np.ndarray], trace: Trace) -> None:
+        first: tuple[int, int, str, str] | None = None
+        for order, edge in enumerate(self._dataflow.edges):
+            predicted, measured = trace.times[edge.name], times[edge.name]
+            common = min(len(predicted), len(measured))
+            wrong = np.flatnonzero(predicted[:common] != measured[:common])
+            if len(wrong):
+                word = int(wrong[0])
+                cycle = int(min(predicted[word], measured[word]))
+                found = f"in cycle {int(measured[word])}, predicted {int(predicted[word])}"
+            elif len(predicted) != len(measured):
+                word = common
+                cycle = int((predicted if len(predicted) > common else measured)[word])
+                found = (f"never ({len(measured)} of {len(predicted)} words came), predicted in cycle {cycle}"
+                         if len(predicted) > common else f"in cycle {cycle}, predicted never")
+            else:
+                continue
+            message = f"{self._where(edge.name)}: word {word % edge.words} of frame {word // edge.words} crossed {found}"
+            if first is None or (cycle, order) < first[:2]:
+                first = cycle, order, edge.name, message
+        if first is not None:
+            _, _, name, message = first
+            raise Difference(message, boundary=name, count=0, frame=0)

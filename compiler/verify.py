@@ -1,0 +1,233 @@
+"""The chain of equalities: QONNX under exact accumulation = golden = RTL in Verilator, at every boundary, every sample."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..errors import MismatchError
+from ..sim import patterns
+from ..sim.dataflow import Prediction, predict
+from . import reference
+from .execute import run_golden
+from .hardware import Difference, Hardware
+from .ir import ArgMax, Graph, Value
+
+if TYPE_CHECKING:
+    from .design import Design
+
+__all__ = ["Cycles", "Verification", "verify"]
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Cycles:
+    """Predicted by the dataflow engine and measured on the RTL, in cycles and words, on a run without stalls."""
+
+    interval: dict[str, int | float | None]
+    latency: dict[str, int | None]
+    fifo_peaks: dict[str, list[int]]
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What was checked, as ``report.json`` records it.
+
+    ``mismatches`` counts differing integers at the boundary that differed first, or is 1 where a cycle or a run of
+    another kind differed; ``failure`` says which. ``boundaries`` are the streams compared word for word. ``ties`` counts
+    the codes that float32 rounding could turn over, by quantiser; ``stalled_cycles`` are the cycles of all runs under
+    stalls together; ``plain`` is the comparison with plain ``qonnx``.
+    """
+
+    frames: int
+    mismatches: int
+    boundaries: list[str]
+    accuracy: float | None
+    cycles: Cycles
+    seed: int
+    stalled_cycles: dict[str, int] = field(default_factory=dict)
+    ties: dict[str, int] = field(default_factory=dict)
+    plain: dict[str, int] = field(default_factory=dict)
+    simulator: str = ""
+    failure: str | None = None
+
+    def to_json(self) -> dict:
+        """As plain data."""
+        return asdict(self)
+
+
+def verify(design: Design, codes: np.ndarray, labels: np.ndarray | None = None, *, inputs: np.ndarray | None = None,
+           files: Mapping[str, bytes] | None = None, seed: int = 0, x_initial: str = "fast",
+           progress: Progress = lambda what, done, total: None) -> Verification:
+    """Check a design on every frame given.
+
+    Parameters
+    ----------
+    codes
+        int64 ``[frames, channels]`` of the accelerator's input type.
+    labels
+        int ``[frames]``: for the accuracy.
+    inputs
+        The same frames in the model's own float units, if the data came so; the QONNX side then runs on these.
+    files
+        The RTL to check, by file name; by default what the design emits now.
+    seed
+        Of the stall patterns; each batch of frames has its own, derived from it.
+    x_initial
+        ``"unique"`` starts all undefined state at random.
+
+    Raises
+    ------
+    MismatchError
+        If anything differs; its attribute ``verification`` holds the record.
+    """
+    run = _Run(design, codes, labels, inputs, seed, progress)
+    try:
+        run.software()
+        run.hardware(files if files is not None else design.rtl_bytes(), x_initial)
+    except MismatchError as error:
+        error.verification = run.record(error)
+        raise
+    return run.record(None)
+
+
+class _Run:
+    """The state of one verification: what has been found so far."""
+
+    def __init__(self, design, codes, labels, inputs, seed, progress):
+        self.design, self.codes, self.labels, self.inputs = design, codes, labels, inputs
+        self.seed, self.progress = seed, progress
+        self.prediction: Prediction = predict(design.dataflow.network)
+        self.measured_interval: Fraction | None = None
+        self.measured_latency: int | None = None
+        self.measured_peaks: tuple[int, ...] = ()
+        self.correct = 0
+        self.stalled = {"predicted": 0, "measured": 0}
+        self.ties: dict[str, int] = {}
+        self.plain = {"frames": 0, "frames_parted_by_ties": 0}
+
+    def _batches(self, what: str, size: int):
+        for begin in range(0, len(self.codes), size):
+            self.progress(what, begin, len(self.codes))
+            yield begin, self.codes[begin : begin + size]
+        self.progress(what, len(self.codes), len(self.codes))
+
+    def software(self) -> None:
+        """The QONNX graph, exactly and plainly, against the golden model."""
+        graph: Graph = self.design.graph
+        model = self.design.imported.model
+        for begin, codes in self._batches("QONNX = golden", 1000):
+            source = codes if self.inputs is None else self.inputs[begin : begin + 1000]
+            exact = reference.run_exact(model, source, graph.spec)
+            golden = run_golden(graph, codes)
+            for value in _values(graph):
+                if value.origin is not None:
+                    _compare(value, golden[value.name], exact.integers(value.origin), begin)
+            logits = self.design.logits(golden)
+            if logits is not None:
+                _compare_output(logits, exact.output.reshape(len(codes), -1), begin)
+            for name, count in exact.tie_counts().items():
+                self.ties[name] = self.ties.get(name, 0) + count
+            plain = reference.run_plain(model, source, graph.spec)
+            explained = reference.explain(exact, plain.codes, plain.output)
+            self.plain["frames"] += len(codes)
+            self.plain["frames_parted_by_ties"] += sum(explained.parted.values())
+            if self.labels is not None:
+                self.correct += int((self.design.classes(golden) == self.labels[begin : begin + 1000]).sum())
+
+    def hardware(self, files: Mapping[str, bytes], x_initial: str) -> None:
+        """The golden model and the dataflow engine against the RTL."""
+        self.progress("build simulator", 0, 1)
+        hardware = Hardware(self.design.dataflow, self.design.name, files, x_initial=x_initial)
+        self.progress("build simulator", 1, 1)
+        self._cycles(hardware)
+        size = self._batch_size()
+        for begin, codes in self._batches("golden = RTL", size):
+            seed = self.seed + begin // size
+            golden = run_golden(self.design.graph, codes)
+            try:
+                measured = hardware.run(
+                    golden, offers=patterns.offers(seed), accepts=patterns.accepts(seed), seed=seed,
+                    # The first batch also shows that a reset in the middle of frames leaves nothing behind.
+                    reset_after=self.prediction.latency // 2 + 1 if begin == 0 else 0)
+            except Difference as error:
+                raise Difference(f"{error} [frames from {begin}, seed {seed}]", boundary=error.boundary,
+                                 count=error.count, frame=begin + error.frame) from None
+            self.stalled["predicted"] += measured.predicted_cycles
+            self.stalled["measured"] += measured.cycles
+
+    def _cycles(self, hardware: Hardware) -> None:
+        """Interval, latency and FIFO peaks on the RTL, without stalls."""
+        first, again = self.prediction.regime
+        dataflow = self.design.dataflow
+        # Enough frames that the input is still offering when the frame that closes the period comes out.
+        in_flight = math.ceil(self.prediction.latency / self.prediction.interval)
+        in_flight += sum(-(-stage.parameters.depth // stage.output.words) for stage in dataflow.fifos)
+        frames = again + in_flight + 4
+        many = hardware.run(run_golden(self.design.graph, np.resize(self.codes, (frames, self.codes.shape[1]))))
+        alone = hardware.run(run_golden(self.design.graph, self.codes[:1]))
+        last = many.times["o"][dataflow.edges[-1].words - 1 :: dataflow.edges[-1].words]
+        self.measured_interval = Fraction(int(last[again] - last[first]), again - first)
+        self.measured_latency = int(alone.times["o"][-1] - alone.times["i"][0])
+        self.measured_peaks = many.peaks
+        for what, predicted, measured in (("interval", self.prediction.interval, self.measured_interval),
+                                          ("latency", self.prediction.latency, self.measured_latency),
+                                          ("FIFO peaks", self.prediction.peaks, self.measured_peaks)):
+            if predicted != measured:
+                raise MismatchError(f"{what} predicted {predicted}, measured {measured}")
+
+    def _batch_size(self) -> int:
+        """Frames a run: a few million recorded transfers at most, so that memory stays small and progress is seen."""
+        words = sum(edge.words for edge in self.design.dataflow.edges)
+        return int(max(1, min(500, 4_000_000 // words)))
+
+    def record(self, error: MismatchError | None) -> Verification:
+        """What was found, up to here."""
+        wide = self.labels is not None and error is None
+        mismatches = 0 if error is None else max(1, getattr(error, "count", 1))
+        return Verification(
+            frames=len(self.codes), mismatches=mismatches, seed=self.seed,
+            boundaries=[edge.name for edge in self.design.dataflow.edges],
+            accuracy=self.correct / len(self.codes) if wide else None,
+            cycles=Cycles(
+                {"predicted": _number(self.prediction.interval), "measured": _number(self.measured_interval)},
+                {"predicted": self.prediction.latency, "measured": self.measured_latency},
+                {"predicted": list(self.prediction.peaks), "measured": list(self.measured_peaks)}),
+            stalled_cycles=dict(self.stalled),
+            ties=self.ties, plain=self.plain, simulator=self.design.simulator(),
+            failure=None if error is None else str(error))
+
+
+def _number(cycles: Fraction | None) -> int | float | None:
+    if cycles is None:
+        return None
+    return int(cycles) if cycles.denominator == 1 else float(cycles)
+
+
+def _values(graph: Graph) -> list[Value]:
+    """The integer values that the hardware and the QONNX graph both have, in order."""
+    return [graph.input, *(node.output for node in graph.nodes
+                           if isinstance(node.output, Value) and not isinstance(node, ArgMax))]
+
+
+def _compare(value: Value, golden: np.ndarray, exact: np.ndarray, begin: int) -> None:
+    differs = golden != exact.reshape(golden.shape)
+    if differs.any():
+        frame, index = (int(k) for k in np.argwhere(differs)[0])
+        raise MismatchError(f"tensor {value.origin} (layer value {value.name}), frame {begin + frame}, index {index}: "
+                            f"the QONNX graph gives {int(exact.reshape(golden.shape)[frame, index])}, golden "
+                            f"{int(golden[frame, index])}")
+
+
+def _compare_output(logits: np.ndarray, exact: np.ndarray, begin: int) -> None:
+    differs = logits != exact
+    if differs.any():
+        frame, index = (int(k) for k in np.argwhere(differs)[0])
+        raise MismatchError(f"output, frame {begin + frame}, index {index}: the QONNX graph gives "
+                            f"{exact[frame, index]!r}, the host's final expression {logits[frame, index]!r}")
