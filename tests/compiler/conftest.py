@@ -5,7 +5,9 @@ pytest imports test modules by path here, so what they share comes as fixtures.
 
 from __future__ import annotations
 
+import gzip
 import itertools
+import os
 from pathlib import Path
 
 import numpy as np
@@ -115,3 +117,55 @@ def builder():
 @pytest.fixture
 def network():
     return random_network
+
+
+def run_integers(graph, codes: np.ndarray) -> dict[str, np.ndarray]:
+    """Interpret an integer graph at any stage of the pipeline: the integers of every value, ``[frames, elements]``."""
+    values: dict = {graph.input.name: np.asarray(codes, dtype=np.int64)}
+    for node in graph.nodes:
+        x = values[node.input]
+        match type(node).__name__:
+            case "MatMul":
+                y = x @ node.weights.T
+            case "Elementwise":
+                values[node.output] = node.chain(x)
+                continue
+            case "Quantise":
+                y = np.where(x >= 0, 1, -1)
+            case "Threshold":
+                y = np.where(np.where(node.falling, x <= node.thresholds[:, 0], x >= node.thresholds[:, 0]), 1, -1)
+            case "Dense":
+                y = x @ node.weights.T
+                if node.thresholds is not None:
+                    y = np.where(y >= node.thresholds[:, 0], 1, -1)
+            case "ArgMax":
+                y = x.argmax(axis=-1)[:, None]
+            case other:
+                raise AssertionError(other)
+        assert node.output.lo <= y.min()
+        assert y.max() <= node.output.hi
+        values[node.output.name] = y
+    return values
+
+
+@pytest.fixture
+def interpret():
+    return run_integers
+
+
+def _folder(variable: str) -> Path:
+    if variable not in os.environ:
+        pytest.skip(f"set {variable} to run this (README.md says to what)")
+    return Path(os.environ[variable])
+
+
+@pytest.fixture(scope="session")
+def zoo() -> Path:
+    return _folder("GATEWRIGHT_ZOO")
+
+
+@pytest.fixture(scope="session")
+def mnist() -> np.ndarray:
+    """The first 1,000 test images of MNIST, uint8 ``[1000, 784]``."""
+    data = gzip.decompress((_folder("GATEWRIGHT_DATA") / "mnist" / "t10k-images-idx3-ubyte.gz").read_bytes())
+    return np.frombuffer(data, np.uint8, count=784_000, offset=16).reshape(1000, 784)
