@@ -109,12 +109,12 @@ def _transposed(net: Builder, tensor: str) -> str:
     return after
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def builder():
     return Builder
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def network():
     return random_network
 
@@ -148,7 +148,7 @@ def run_integers(graph, codes: np.ndarray) -> dict[str, np.ndarray]:
     return values
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def interpret():
     return run_integers
 
