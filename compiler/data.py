@@ -31,8 +31,8 @@ class Data:
 def read(path: Path, labels: Path | None = None) -> Data:
     """Read a data file: ``.npy``, ``.npz`` with ``x`` and perhaps ``y``, or IDX, also ``.gz``.
 
-    Labels come from ``labels``, else from the ``.npz``, else from the IDX file of labels that MNIST's naming puts beside
-    a file of images.
+    Labels come from ``labels``, else from the ``.npz``, else from the IDX file of labels that MNIST's naming puts
+    beside a file of images.
 
     Raises
     ------
@@ -81,7 +81,7 @@ def _numpy(path: Path) -> dict[str, np.ndarray]:
 
 
 def encode(x: np.ndarray, spec: InputSpec) -> np.ndarray:
-    """Codes int64 ``[frames, elements]``: integer arrays are codes already, float arrays become codes as the host does it.
+    """Codes int64 ``[frames, elements]``: integer arrays are codes already, floats become codes as the host does it.
 
     Raises
     ------
@@ -92,10 +92,12 @@ def encode(x: np.ndarray, spec: InputSpec) -> np.ndarray:
         return spec.encode(x)
     elements = math.prod(spec.shape)
     if math.prod(x.shape[1:]) != elements:
-        raise UserError(f"frames have the shape {list(x.shape[1:])}; the model takes {list(spec.shape)}", where="--data")
+        raise UserError(f"frames have the shape {list(x.shape[1:])}; the model takes {list(spec.shape)}",
+                        where="--data")
     codes = x.reshape(len(x), elements).astype(np.int64)
     if not spec.type.holds(codes):
-        raise UserError(f"holds integers from {codes.min()} to {codes.max()}, but the accelerator takes {spec.type} codes",
-                        where="--data", remedy="build with --input and --input-scale for this data (as in --input uint8 "
-                        "--input-scale 1/255), or give floats in the model's own units")
+        raise UserError(
+            f"holds integers from {codes.min()} to {codes.max()}, but the accelerator takes {spec.type} codes",
+            where="--data", remedy="build with --input and --input-scale for this data (as in --input uint8 "
+            "--input-scale 1/255), or give floats in the model's own units")
     return codes

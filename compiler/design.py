@@ -101,11 +101,13 @@ def compile(model: Model, *, folding: Sequence[Fold] | str | None = None, fps: f
         If an option is out of range or does not fit the model.
     """
     if not 0 < clock <= 10_000:
-        raise UserError(f"a clock of {clock:g} MHz is out of range", where="--clock", remedy="say MHz, as in --clock 50")
+        raise UserError(f"a clock of {clock:g} MHz is out of range", where="--clock",
+                        remedy="say MHz, as in --clock 50")
     if lut not in (4, 6):
         raise UserError(f"no lookup table of {lut} inputs is served", where="--lut", remedy="say 4 or 6")
     if folding is not None and fps is not None:
-        raise UserError("both a folding and a frame rate are given", where="--folding and --fps", remedy="give one of them")
+        raise UserError("both a folding and a frame rate are given", where="--folding and --fps",
+                        remedy="give one of them")
     graph = passes.run(model.graph, [passes.AppendArgMax()]) if top1 else model.graph
     folds = _folds(model, folding, fps, clock)
     dataflow = lower(graph, folds, lut=lut)

@@ -18,7 +18,7 @@ from ..sim.dataflow import Trace, simulate
 from .dataflow import Dataflow, Edge
 from .words import pack, unpack
 
-__all__ = ["Difference", "Hardware"]
+__all__ = ["Difference", "Hardware", "Measured"]
 
 _ALWAYS = np.ones(1, dtype=np.uint8)
 # Cycles run on after the last word, in which nothing more may come out.
@@ -94,8 +94,8 @@ class Hardware:
         for edge in edges:
             self._check_values(edge, run.words[edge.name], values[edge.value])
         for name, cycle in run.unstable.items():
-            raise Difference(f"{self._where(name)}: a word was withdrawn or changed before it was taken, in cycle {cycle}",
-                             boundary=name, count=0, frame=0)
+            raise Difference(f"{self._where(name)}: a word was withdrawn or changed before it was taken, in cycle "
+                             f"{cycle}", boundary=name, count=0, frame=0)
         self._check_times(run.times, trace)
         for stage, predicted, measured in zip(self._dataflow.fifos, trace.peaks, run.peaks, strict=True):
             if predicted != measured:
@@ -137,7 +137,8 @@ class Hardware:
                          if len(predicted) > common else f"in cycle {cycle}, predicted never")
             else:
                 continue
-            message = f"{self._where(edge.name)}: word {word % edge.words} of frame {word // edge.words} crossed {found}"
+            message = (f"{self._where(edge.name)}: word {word % edge.words} of frame {word // edge.words} crossed "
+                       f"{found}")
             if first is None or (cycle, order) < first[:2]:
                 first = cycle, order, edge.name, message
         if first is not None:

@@ -1,11 +1,14 @@
-"""The chain of equalities: QONNX under exact accumulation = golden = RTL in Verilator, at every boundary, every sample."""
+"""The chain of equalities: QONNX, exactly accumulated = golden = RTL in Verilator, at every boundary and sample."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +18,7 @@ from ..sim import patterns
 from ..sim.dataflow import Prediction, predict
 from . import reference
 from .execute import run_golden
-from .hardware import Difference, Hardware
+from .hardware import Difference, Hardware, Measured
 from .ir import ArgMax, Graph, Value
 
 if TYPE_CHECKING:
@@ -40,9 +43,9 @@ class Verification:
     """What was checked, as ``report.json`` records it.
 
     ``mismatches`` counts differing integers at the boundary that differed first, or is 1 where a cycle or a run of
-    another kind differed; ``failure`` says which. ``boundaries`` are the streams compared word for word. ``ties`` counts
-    the codes that float32 rounding could turn over, by quantiser; ``stalled_cycles`` are the cycles of all runs under
-    stalls together; ``plain`` is the comparison with plain ``qonnx``.
+    another kind differed; ``failure`` says which. ``boundaries`` are the streams compared word for word. ``ties``
+    counts the codes that float32 rounding could turn over, by quantiser; ``stalled_cycles`` are the cycles of all runs
+    under stalls together; ``plain`` is the comparison with plain ``qonnx``.
     """
 
     frames: int
@@ -63,7 +66,7 @@ class Verification:
 
 
 def verify(design: Design, codes: np.ndarray, labels: np.ndarray | None = None, *, inputs: np.ndarray | None = None,
-           files: Mapping[str, bytes] | None = None, seed: int = 0, x_initial: str = "fast",
+           files: Mapping[str, bytes] | None = None, seed: int = 0, x_initial: str = "fast", waves: Path | None = None,
            progress: Progress = lambda what, done, total: None) -> Verification:
     """Check a design on every frame given.
 
@@ -81,6 +84,8 @@ def verify(design: Design, codes: np.ndarray, labels: np.ndarray | None = None, 
         Of the stall patterns; each batch of frames has its own, derived from it.
     x_initial
         ``"unique"`` starts all undefined state at random.
+    waves
+        Where to write waves of the run that differs, up to the frame that does.
 
     Raises
     ------
@@ -90,7 +95,7 @@ def verify(design: Design, codes: np.ndarray, labels: np.ndarray | None = None, 
     run = _Run(design, codes, labels, inputs, seed, progress)
     try:
         run.software()
-        run.hardware(files if files is not None else design.rtl_bytes(), x_initial)
+        run.hardware(files if files is not None else design.rtl_bytes(), x_initial, waves)
     except MismatchError as error:
         error.verification = run.record(error)
         raise
@@ -141,10 +146,10 @@ class _Run:
             if self.labels is not None:
                 self.correct += int((self.design.classes(golden) == self.labels[begin : begin + 1000]).sum())
 
-    def hardware(self, files: Mapping[str, bytes], x_initial: str) -> None:
+    def hardware(self, files: Mapping[str, bytes], x_initial: str, waves: Path | None) -> None:
         """The golden model and the dataflow engine against the RTL."""
         self.progress("build simulator", 0, 1)
-        hardware = Hardware(self.design.dataflow, self.design.name, files, x_initial=x_initial)
+        hardware = _Waving(self.design, files, x_initial, waves)
         self.progress("build simulator", 1, 1)
         self._cycles(hardware)
         size = self._batch_size()
@@ -162,7 +167,7 @@ class _Run:
             self.stalled["predicted"] += measured.predicted_cycles
             self.stalled["measured"] += measured.cycles
 
-    def _cycles(self, hardware: Hardware) -> None:
+    def _cycles(self, hardware: _Waving) -> None:
         """Interval, latency and FIFO peaks on the RTL, without stalls."""
         first, again = self.prediction.regime
         dataflow = self.design.dataflow
@@ -202,6 +207,24 @@ class _Run:
             stalled_cycles=dict(self.stalled),
             ties=self.ties, plain=self.plain, simulator=self.design.simulator(),
             failure=None if error is None else str(error))
+
+
+class _Waving:
+    """The design's RTL; a run that differs is run once more, with waves, up to the frame that does."""
+
+    def __init__(self, design, files, x_initial: str, waves: Path | None):
+        self._make = partial(Hardware, design.dataflow, design.name, files, x_initial=x_initial)
+        self._hardware, self._waves = self._make(), waves
+
+    def run(self, values: dict[str, np.ndarray], **options) -> Measured:
+        try:
+            return self._hardware.run(values, **options)
+        except Difference as error:
+            if self._waves is not None:
+                upto = {name: frames[: error.frame + 1] for name, frames in values.items()}
+                with suppress(Difference):
+                    self._make(waves=True).run(upto, waves=self._waves, **options)
+            raise
 
 
 def _number(cycles: Fraction | None) -> int | float | None:

@@ -1,0 +1,196 @@
+"""The command line: `gatewright train | build | verify | simulate | report | demo`.
+
+Exit codes: 0 all is well; 1 an integer or a cycle differs; 2 bad input, with one line that says what, where and what
+to do.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from .errors import GatewrightError, MismatchError, UserError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="gatewright", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    help="""Quantised neural networks become verified streaming hardware.
+
+A network trained with Brevitas and exported as QONNX goes in; Verilog comes out, with the proof that every integer of
+it is the integer that the network computes, and every cycle the one predicted.
+
+**The road:** `train` a recipe (or bring your own QONNX file), `build` the accelerator, `verify` it on data.
+`demo` walks all of it in a minute.""")
+
+console = Console()
+
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A build folder, made by `gatewright build`.")]
+DataFile = Annotated[Path, typer.Option(
+    "--data", metavar="FILE", help="Frames: `.npy`, `.npz` (`x`, perhaps `y`) or IDX (`.gz` too). Integers are the "
+    "accelerator's codes; floats are in the model's own units.")]
+Labels = Annotated[Path | None, typer.Option(
+    metavar="FILE", help="Labels, if not in the `.npz` nor beside the IDX file.")]
+Frames = Annotated[int | None, typer.Option(min=1, help="Only the first so many frames.")]
+
+
+@app.command()
+def train(
+    recipe: Annotated[str, typer.Argument(help="`digits-w1a1` (embedded data, seconds), `tfc-w1a1`, `sfc-w1a1`, "
+                                               "`lfc-w1a1` (MNIST, minutes).")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="The QONNX file to write.")],
+    data: Annotated[Path | None, typer.Option(
+        metavar="DIR", envvar="GATEWRIGHT_DATA",
+        help="Folder of MNIST's four IDX files; without it they are downloaded.")] = None,
+    test_data: Annotated[Path | None, typer.Option(
+        metavar="FILE", help="Also write the test split as `.npz`, ready for `gatewright verify --data`.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Instead of the recipe's.")] = None,
+) -> None:
+    """Train a recipe with Brevitas and export it as QONNX (needs `pip install 'gatewright[train]'`)."""
+    from .road import check_torch, train_recipe
+
+    trained = train_recipe(recipe, output, data=data, test_data=test_data, epochs=epochs, seed=seed, console=console)
+    check_torch(trained, output, console)
+
+
+@app.command()
+def build(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A QONNX file.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="The build folder to write.")],
+    clock: Annotated[float, typer.Option(metavar="MHZ", help="Clock, for frames/s and latency in time.")] = 50.0,
+    fps: Annotated[float | None, typer.Option(metavar="N", help="Frames/s to reach with the fewest lanes.")] = None,
+    folding: Annotated[str | None, typer.Option(
+        metavar="PExSIMD,…", help="Rows x columns a cycle for each layer in order, as in `16x49,8x8,8x8,10x8`, or a "
+        "JSON file of such pairs.")] = None,
+    input_type: Annotated[str | None, typer.Option(
+        "--input", metavar="TYPE", help="What the accelerator takes: `uint8`, `int4`, `bipolar`, …; the model's input "
+        "quantiser becomes thresholds on it. Without it: the codes of the model's first quantiser.")] = None,
+    input_scale: Annotated[str | None, typer.Option(
+        metavar="P/Q", help="What one step of the input is worth in the model's units, as in `1/255`.")] = None,
+    top1: Annotated[bool, typer.Option("--top1", help="Give the class instead of the accumulators.")] = False,
+    lut: Annotated[int, typer.Option(help="Inputs of the target's lookup table, 4 or 6.")] = 4,
+    name: Annotated[str | None, typer.Option(help="The top module's name; by default the file's.")] = None,
+) -> None:
+    """Compile a QONNX file to Verilog: a folder with the RTL, a cocotb bench, and a report."""
+    from . import compiler
+    from .compiler.report import console as table
+    from .compiler.report import summarise
+
+    design = compiler.compile(compiler.load(model, input=input_type, input_scale=input_scale, name=name),
+                              folding=folding, fps=fps, clock=clock, top1=top1, lut=lut)
+    with _bar("build") as step:
+        total = len(design.dataflow.stages) + 1
+        done = iter(range(total + 1))
+        design.write(output, progress=lambda stage: step(f"Verilog of {stage}", next(done), total))
+    console.print(table(summarise(design)))
+    console.print(f"written to [bold]{output}[/]; next: gatewright verify {output} --data FILE", highlight=False)
+
+
+@app.command()
+def verify(
+    folder: Folder, data: DataFile, labels: Labels = None, frames: Frames = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the random gaps and stalls.")] = 0,
+    x_initial: Annotated[str, typer.Option(
+        metavar="fast|unique", help="`unique`: everything undefined at power-up starts at random.")] = "fast",
+    waves: Annotated[Path | None, typer.Option(
+        metavar="FILE", help="If the RTL differs: waves (FST or VCD) up to the frame that does.")] = None,
+) -> None:
+    """Prove a build on data: QONNX = golden = RTL in Verilator, every integer of every stream, every cycle.
+
+    Exits 0 when all is equal, 1 when one integer or cycle differs, 2 on bad input; `report.json` records it.
+    """
+    from . import compiler
+    from .compiler import build as folders
+    from .compiler.data import read
+    from .compiler.report import console as table
+
+    if x_initial not in ("fast", "unique"):
+        raise UserError(f"{x_initial!r} is neither fast nor unique", where="--x-initial", remedy="say one of them")
+    design = compiler.Design.open(folder)
+    frame_set = read(data, labels).first(frames)
+    try:
+        with _bar("verify") as step:
+            verification = design.verify(frame_set.x, frame_set.y, seed=seed, files=folders.rtl_files(folder),
+                                         x_initial=x_initial, waves=waves, progress=step)
+    except MismatchError as error:
+        if error.verification is not None:
+            folders.record(folder, verification=error.verification.to_json())
+        raise
+    console.print(table(folders.record(folder, verification=verification.to_json())))
+
+
+@app.command()
+def simulate(
+    folder: Folder, data: DataFile, labels: Labels = None, frames: Frames = None,
+    output: Annotated[Path | None, typer.Option(
+        "-o", "--output", metavar="FILE", help="Write integers and logits as `.npz`.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Random gaps and stalls; without it, none.")] = None,
+    waves: Annotated[Path | None, typer.Option(metavar="FILE", help="Write waves (FST or VCD).")] = None,
+) -> None:
+    """Run the RTL on data in Verilator and say what it answers, and how fast."""
+    from .road import simulate_folder
+
+    simulate_folder(folder, data, labels, frames, output, seed, waves, console)
+
+
+@app.command()
+def report(
+    folder: Folder,
+    synth: Annotated[bool, typer.Option("--synth", help="Count LUTs with Yosys: iCE40, ECP5, 7-series.")] = False,
+) -> None:
+    """Show a build's report, and draw `report.html` anew; `--synth` adds resources."""
+    from .compiler import build as folders
+    from .compiler.report import console as table
+    from .road import count_resources
+
+    resources = {}
+    if synth:
+        with _bar("synthesis") as step:
+            resources = {"resources": count_resources(folder, ("ice40", "ecp5", "xc7"), step)}
+    console.print(table(folders.record(folder, **resources)))
+    console.print(f"open [bold]{folder / 'report.html'}[/]", highlight=False)
+
+
+@app.command()
+def demo(
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Where to leave everything.")] = Path(
+        "demo-build"),
+) -> None:
+    """Walk the whole road on handwritten digits: train, build, verify with random stalls, count LUTs."""
+    from .road import walk
+
+    walk(output, console, _bar)
+
+
+@contextmanager
+def _bar(title: str) -> Iterator[Callable[[str, int, int], None]]:
+    """A progress bar on a terminal; call it with what is being done, how much is done and of how much."""
+    with Progress(SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+                  TimeElapsedColumn(), console=console, transient=True) as progress:
+        task = progress.add_task(title, total=None)
+        yield lambda what, done, total: progress.update(task, description=what, completed=done, total=total)
+
+
+def main() -> None:
+    """Run the command line; what people can mend ends in one line, never in a traceback."""
+    try:
+        app()
+    except GatewrightError as error:
+        print(f"gatewright: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except OSError as error:
+        print(f"gatewright: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

