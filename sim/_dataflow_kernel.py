@@ -12,7 +12,7 @@ FINISHED, HUNG, PERIODIC = 0, 1, 2
 
 @njit(cache=True)
 def run_cycles(inputs, outputs, kind, size, phase_base, phases, codes, edge_in, edge_out, words_in, words_out,
-               words_frame, offers, accepts, time_base, times, peaks, snapshots, max_cycles):
+               words_frame, offers, accepts, time_base, time_count, times, peaks, snapshots, max_cycles):
     """Step the network until ``words_out`` words have left it, its state repeats at a frame's end, or time is up.
 
     Actors keep a phase and two bit masks over their elastic stages (``full``: an item is there; ``word``: it carries a
@@ -104,7 +104,8 @@ def run_cycles(inputs, outputs, kind, size, phase_base, phases, codes, edge_in, 
                     peaks[u] = level[u] + head[u]
         for e in range(edges):
             if valid[e] and ready[e]:
-                if time_base[e] >= 0:
+                # An actor may give before it takes, and so be ahead of the frames asked for.
+                if moved[e] < time_count[e]:
                     times[time_base[e] + moved[e]] = cycle
                 moved[e] += 1
         if held and ready[edge_in]:

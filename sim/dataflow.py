@@ -150,19 +150,18 @@ def _run(network, frames, offers, accepts, record, max_cycles, *, periodic):
             raise ValueError("a stall pattern must leave at least one cycle free")
         slack = int(tables.size.sum()) + 64 + len(offers) + len(accepts)
         max_cycles = int((frames + 8) * work * len(network.units) / density) + 8 * slack
-    base = np.full(tables.edges, -1, dtype=np.int64)
+    base, count = np.zeros(tables.edges, dtype=np.int64), np.zeros(tables.edges, dtype=np.int64)
     total = 0
-    for edge in record:
-        if base[edges[edge]] < 0:
-            base[edges[edge]] = total
-            total += words[edge] * frames
+    for edge in dict.fromkeys(record):
+        base[edges[edge]], count[edges[edge]] = total, words[edge] * frames
+        total += words[edge] * frames
     times = np.zeros(total, dtype=np.int64)
     peaks = np.zeros(len(network.units), dtype=np.int64)
     status, cycles, first, again = run_cycles(
         tables.inputs, tables.outputs, tables.kind, tables.size, tables.phase_base, tables.phases, tables.codes,
         edges[network.input], edges[network.output], words_in * frames, words_out * frames, words_out,
         np.ascontiguousarray(offers, dtype=np.uint8), np.ascontiguousarray(accepts, dtype=np.uint8),
-        base, times, peaks, frames if periodic else 0, max_cycles)
+        base, count, times, peaks, frames if periodic else 0, max_cycles)
     done = status in (FINISHED, PERIODIC)
     recorded = {edge: times[base[edges[edge]] : base[edges[edge]] + words[edge] * frames] for edge in record}
     trace = Trace(int(cycles), frames, done, recorded, tuple(int(p) for p in peaks[tables.queue_units]))

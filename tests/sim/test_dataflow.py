@@ -1,0 +1,172 @@
+"""The dataflow engine on networks small enough to work out by hand, and against its own definition."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gatewright.hdl.schedule import Queue, Schedule
+from gatewright.sim.dataflow import predict, simulate
+from gatewright.sim.network import Network, Unit
+from gatewright.sim.sizing import bottleneck, size_queues
+
+
+def chain(*timings):
+    return Network(tuple(Unit(f"u{k}", timing, (f"e{k}",), f"e{k + 1}") for k, timing in enumerate(timings)))
+
+
+def actor(takes, gives, stages=1):
+    return Schedule([[t] for t in takes], [[g] for g in gives], stages)
+
+
+def reference(network, frames, offers, accepts, cycles):
+    """The rules of hdl.schedule, spelled out one cycle and one item at a time; slow and plain."""
+    units = network.units
+    phase = [0] * len(units)
+    stages = [[None] * u.timing.stages if isinstance(u.timing, Schedule) else None for u in units]
+    memory, head = [0] * len(units), [False] * len(units)
+    times = {edge: [] for edge in network.edges}
+    left, held = network.words(network.input) * frames, False
+    for cycle in range(cycles):
+        held = held or (left > 0 and bool(offers[cycle % len(offers)]))
+        valid = {network.input: held}
+        for u, unit in enumerate(units):
+            if isinstance(unit.timing, Schedule):
+                valid[unit.output] = stages[u][-1] == "word"
+            else:
+                valid[unit.output] = head[u] if unit.timing.latency == 2 else memory[u] > 0
+        ready = {network.output: bool(accepts[cycle % len(accepts)])}
+        plans = []
+        for u in reversed(range(len(units))):
+            unit = units[u]
+            leaves = valid[unit.output] and ready[unit.output]
+            if isinstance(unit.timing, Schedule):
+                # From the last stage backwards: a stage moves when the next is empty or moves.
+                moves = [False] * len(stages[u])
+                room = leaves or stages[u][-1] in (None, "blank")
+                moves[-1] = room
+                for d in reversed(range(len(stages[u]) - 1)):
+                    room = stages[u][d] is None or moves[d + 1]
+                    moves[d] = room
+                takes = unit.timing.takes[phase[u], 0]
+                fires = moves[0] and (not takes or valid[unit.inputs[0]])
+                ready[unit.inputs[0]] = bool(takes and fires)
+                plans.append((u, moves, fires))
+            else:
+                ready[unit.inputs[0]] = memory[u] + head[u] < unit.timing.depth
+        moved = {edge: valid[edge] and ready[edge] for edge in network.edges}
+        for u, moves, fires in plans:
+            new = [None] * len(moves)
+            for d, item in enumerate(stages[u]):
+                if item is not None:
+                    if not moves[d]:
+                        new[d] = item
+                    elif d + 1 < len(moves):
+                        new[d + 1] = item
+            if fires:
+                new[0] = "word" if units[u].timing.gives[phase[u], 0] else "blank"
+                phase[u] = (phase[u] + 1) % units[u].timing.phases
+            stages[u] = new
+        for u, unit in enumerate(units):
+            if isinstance(unit.timing, Queue):
+                leaves, enters = moved[unit.output], moved[unit.inputs[0]]
+                if unit.timing.latency == 1:
+                    memory[u] += enters - leaves
+                else:
+                    head[u] = head[u] and not leaves
+                    if not head[u] and memory[u]:
+                        head[u], memory[u] = True, memory[u] - 1
+                    memory[u] += enters
+        for edge, did in moved.items():
+            if did:
+                times[edge].append(cycle)
+        if moved[network.input]:
+            held, left = False, left - 1
+    return times
+
+
+patterns = st.lists(st.integers(0, 1), min_size=1, max_size=9).map(lambda bits: np.array([*bits, 1], dtype=np.uint8))
+actors = st.integers(1, 4).flatmap(lambda words: st.tuples(
+    st.permutations([1] * words + [0] * 2), st.permutations([1] * words + [0] * 2), st.integers(1, 4)))
+
+
+@given(data=st.data(), offers=patterns, accepts=patterns)
+def test_engine_follows_the_rules_of_schedules(data, offers, accepts):
+    words = data.draw(st.integers(1, 4))
+    timings = []
+    for _ in range(data.draw(st.integers(1, 4))):
+        if timings and data.draw(st.booleans()):
+            timings.append(Queue(data.draw(st.integers(1, 4)), data.draw(st.integers(1, 2))))
+        blanks = data.draw(st.integers(0, 3))
+        takes = data.draw(st.permutations([1] * words + [0] * blanks))
+        words = data.draw(st.integers(1, len(takes)))
+        gives = data.draw(st.permutations([1] * words + [0] * (len(takes) - words)))
+        timings.append(actor(takes, gives, data.draw(st.integers(1, 4))))
+    network = chain(*timings)
+    trace = simulate(network, 3, offers=offers, accepts=accepts, record=network.edges, max_cycles=600)
+    slow = reference(network, 3, offers, accepts, trace.cycles)
+    # Actors that give before they take run ahead of the frames asked for; the engine notes those of the frames.
+    for edge, times in trace.times.items():
+        assert slow[edge][: len(times)] == times.tolist()[: len(slow[edge])]
+    assert trace.times[network.output].tolist() == slow[network.output]
+
+
+def test_latency_and_interval_of_a_pipeline():
+    network = chain(actor([1], [1], stages=3), actor([1, 0, 0], [0, 0, 1], stages=2))
+    prediction = predict(network)
+    # 3 stages, the third phase two cycles after the first, 2 stages.
+    assert prediction.latency == 3 + 2 + 2
+    assert prediction.interval == 3
+
+
+def test_bottleneck_is_the_unit_with_most_phases():
+    assert bottleneck(chain(actor([1], [1]), actor([1, 0, 0], [0, 0, 1]), actor([1, 0], [0, 1]))) == ("u1", 3)
+
+
+def test_a_burst_needs_room_to_be_collected_in():
+    """A unit that takes 4 words at once and rests 4 cycles keeps its rate only with a queue that gathers them."""
+    slow, burst = actor([1, 1, 1, 1] + [0] * 4, [1, 0] * 4), actor([1, 1, 1, 1] + [0] * 4, [1, 1, 1, 1] + [0] * 4)
+    steady = actor([1, 0] * 4, [1, 0] * 4)
+    network = chain(steady, Queue(2), burst, Queue(2), slow)
+    sized = network.with_depths(size_queues(network, lambda name, depth: Queue(depth)))
+    assert predict(sized).interval == 8
+    for number, queue in enumerate(sized.queues):
+        depths = [q.timing.depth for q in sized.queues]
+        if queue.timing.depth > 2:
+            depths[number] -= 1
+            assert predict(network.with_depths(depths)).interval > 8
+
+
+def test_peaks_are_the_most_words_ever_held():
+    network = chain(actor([1], [1]), Queue(5), actor([1, 0, 0, 0], [1, 0, 0, 0]))
+    assert predict(network).peaks == (5,)
+    assert simulate(network, 1).peaks == (1,)
+
+
+def test_interval_under_stalls_is_the_stalls():
+    network = chain(actor([1], [1]))
+    trace = simulate(network, 8, accepts=np.array([0, 0, 1], dtype=np.uint8))
+    assert np.diff(trace.times["e1"]).tolist() == [3] * 7
+
+
+def test_a_run_that_cannot_finish_says_so():
+    assert not simulate(chain(actor([1, 0], [0, 1])), 10, max_cycles=5).finished
+
+
+@pytest.mark.parametrize(("make", "message"), [
+    (lambda: Schedule([[2]], [[1]], 1),
+     r"takes must be a phases x ports table of 0 and 1, not an array of shape \(1, 1\)"),
+    (lambda: Schedule([[1]], [[1], [0]], 1),
+     "takes and gives must have the same, positive number of phases, not 1 and 2"),
+    (lambda: Schedule([[1]], [[1]], 0), "stages must be a positive integer, not 0"),
+    (lambda: Queue(0), "queue depth must be a positive integer, not 0"),
+    (lambda: Queue(1, 3), "queue latency must be 1 or 2 cycles, not 3"),
+    (lambda: Network((Unit("a", Queue(1), ("x",), "y"), Unit("b", Queue(1), ("x",), "z"))),
+     "edge 'x' has two consumers"),
+    (lambda: Unit("a", Queue(1), ("x", "y"), "z"), "unit 'a' has 1 input ports, but 2 edges"),
+    (lambda: simulate(chain(actor([1], [1])), 1, accepts=np.zeros(3, dtype=np.uint8)),
+     "a stall pattern must leave at least one cycle free"),
+])
+def test_what_cannot_be_is_refused(make, message):
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        make()
