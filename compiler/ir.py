@@ -42,7 +42,7 @@ class IntType:
             raise ValueError(f"an interval needs lo <= hi, not {lo} and {hi}")
         if lo >= 0:
             return cls(max(1, int(hi).bit_length()))
-        return cls(max(int(hi).bit_length(), int(-lo - 1).bit_length()) + 1, signed=True)
+        return cls(max(int(max(hi, 0)).bit_length(), int(-lo - 1).bit_length()) + 1, signed=True)
 
     @property
     def lo(self) -> int:

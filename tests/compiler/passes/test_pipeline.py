@@ -80,7 +80,7 @@ def test_origins(small):
 GAMMA = st.sampled_from(["normal", "negative", "zero", "tiny", "huge"])
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=100)
 @given(seed=st.integers(0, 2**32 - 1), sizes=st.lists(st.integers(1, 9), min_size=2, max_size=4), kind=GAMMA,
        form=st.sampled_from(["gemm", "matmul"]), data=st.data())
 def test_pipeline_keeps_the_meaning(network, interpret, seed, sizes, kind, form, data):
@@ -106,7 +106,7 @@ def test_pipeline_keeps_the_meaning(network, interpret, seed, sizes, kind, form,
         np.testing.assert_array_equal(graph.final(values[graph.output]), reference.output)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=150)
 @given(seed=st.integers(0, 2**32 - 1), gamma=st.floats(-1e3, 1e3, width=32), beta=st.floats(-1e3, 1e3, width=32),
        mean=st.sampled_from([0.0, 0.5, -0.1, 3.0, 1e4, -1e9, 1e20]),
        variance=st.sampled_from([0.0, 1e-30, 1e-12, 1e-5, 0.3, 1.0, 1e6]), scale=st.sampled_from([1.0, 0.1, 0.5, 3e-4]))
