@@ -1,0 +1,110 @@
+"""What holds a design back, and which larger folding would relieve it: each answer is a run of the dataflow engine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from ..hdl.lanes import words
+from ..hdl.schedule import Schedule
+from ..sim.dataflow import predict
+from ..sim.sizing import bottleneck
+from . import folding
+from .dataflow import Dataflow, lower
+from .folding import Fold
+
+if TYPE_CHECKING:
+    from .design import Design
+
+__all__ = ["find", "number"]
+
+# Steps taken in a row before giving up: a second one is needed only where a width converter is the slowest unit.
+_STEPS = 8
+
+
+def number(cycles: Fraction) -> int | float:
+    """An interval as JSON has it: a whole number of cycles as an integer."""
+    return int(cycles) if cycles.denominator == 1 else float(cycles)
+
+
+def find(design: Design) -> dict:
+    """The slowest unit and two ways to go faster, as plain data.
+
+    ``unit`` is the unit of most phases a frame, a layer if possible, and ``units`` are all that have as many. ``next``
+    widens each layer that needs as many cycles as the slowest by one step (the next PE or SIMD that saves a cycle,
+    whichever adds fewer lanes); ``double`` is the folding of least lanes with half the interval or less. Each is None
+    where there is none: both at one frame a cycle.
+    """
+    network = design.dataflow.network
+    _, phases = bottleneck(network)
+    slowest = [unit.name for unit in network.units
+               if isinstance(unit.timing, Schedule) and unit.timing.phases == phases]
+    layers = [stage.name for stage in design.dataflow.layers if stage.name in slowest]
+    return {"unit": (layers or slowest)[0], "units": slowest, "phases": phases,
+            "next": _option(design, _next(design)), "double": _option(design, _double(design))}
+
+
+def _shapes(design: Design) -> list[tuple[int, int]]:
+    return [(stage.parameters.rows, stage.parameters.columns) for stage in design.dataflow.layers]
+
+
+def _next(design: Design) -> Sequence[Fold] | None:
+    shapes, folds = _shapes(design), list(design.folds)
+    for _ in range(_STEPS):
+        cycles = [fold.cycles(*shape) for fold, shape in zip(folds, shapes, strict=True)]
+        if max(cycles) == 1:
+            return None
+        folds = [widen(fold, *shape) if count == max(cycles) else fold
+                 for fold, shape, count in zip(folds, shapes, cycles, strict=True)]
+        if _interval(design, folds) < design.prediction.interval:
+            return folds
+    return None
+
+
+def widen(fold: Fold, rows: int, columns: int) -> Fold:
+    """The next larger PE or SIMD with which a layer needs fewer cycles, whichever has fewer lanes.
+
+    Of equal lanes the one with fewer cycles, then the one with fewer PEs, as :func:`.folding.choose` has it.
+    """
+    options = []
+    if fold.pe < rows:
+        options.append(Fold(words(rows, words(rows, fold.pe) - 1), fold.simd))
+    if fold.simd < columns:
+        options.append(Fold(fold.pe, words(columns, words(columns, fold.simd) - 1)))
+    return min(options, key=lambda option: (option.pe * option.simd, option.cycles(rows, columns), option.pe))
+
+
+def _double(design: Design) -> Sequence[Fold] | None:
+    interval = design.prediction.interval
+    target = int(interval / 2)
+    if target < 1:
+        return None
+    shapes = _shapes(design)
+    chosen = folding.choose(shapes, target)
+    folds = [fold if fold.cycles(*shape) <= target else least
+             for fold, shape, least in zip(design.folds, shapes, chosen, strict=True)]
+    return folds if _interval(design, folds) <= interval / 2 else None
+
+
+def _interval(design: Design, folds: Sequence[Fold]) -> Fraction:
+    """The interval with other folds, with FIFOs that decouple all units: what sized FIFOs keep (``sim.sizing``)."""
+    dataflow: Dataflow = lower(design.graph, folds, lut=design.lut)
+    ample = dataflow.with_depths([2 * stage.output.words + 4 for stage in dataflow.fifos])
+    return predict(ample.network).interval
+
+
+def _option(design: Design, folds: Sequence[Fold] | None) -> dict | None:
+    if folds is None:
+        return None
+    interval = _interval(design, folds)
+    return {
+        "steps": [{"layer": stage.name, "from": str(before), "to": str(after),
+                   "lanes": after.pe * after.simd - before.pe * before.simd}
+                  for stage, before, after in zip(design.dataflow.layers, design.folds, folds, strict=True)
+                  if before != after],
+        "folding": ",".join(str(fold) for fold in folds),
+        "lanes": sum(fold.pe * fold.simd for fold in folds),
+        "interval": number(interval),
+        "fps": design.clock * 1e6 / float(interval),
+    }

@@ -1,0 +1,46 @@
+"""``report.html``: one page without network, scripts or external fonts, made from the content of ``report.json``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import jinja2
+from markupsafe import Markup
+
+from ..errors import UserError
+from . import diagram, plots
+from .report_text import count, figure, plural, share, state
+
+__all__ = ["render"]
+
+_FOLDER = Path(__file__).parent / "templates"
+
+
+def render(report: dict) -> str:
+    """The whole page. The same content gives the same bytes.
+
+    Raises
+    ------
+    UserError
+        If the content is not that of a report.
+    """
+    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(_FOLDER), autoescape=True, trim_blocks=True,
+                                     lstrip_blocks=True, undefined=jinja2.StrictUndefined)
+    environment.filters |= {"count": count, "figure": figure, "share": share, "plural": plural}
+    try:
+        return environment.get_template("report.html.j2").render(
+            r=report, state=state(report["verification"]), compared=_compared(report),
+            network=diagram.network(report), timeline=Markup(plots.timeline(report)))
+    except (KeyError, TypeError, IndexError, ValueError, AttributeError, jinja2.UndefinedError) as error:
+        raise UserError(f"lacks or garbles {error}", where="report.json",
+                        remedy="build it again with gatewright build") from error
+
+
+def _compared(report: dict) -> dict | None:
+    """How much was compared between golden model and RTL: every integer of every stream of every frame."""
+    verification = report["verification"]
+    if verification is None:
+        return None
+    channels = {stream["name"]: stream["channels"] for stream in report["streams"]}
+    names = verification["boundaries"]
+    return {"streams": len(names), "integers": verification["frames"] * sum(channels[name] for name in names)}
