@@ -59,7 +59,7 @@ def train(
     from .road import check_torch, train_recipe
 
     trained = train_recipe(recipe, output, data=data, test_data=test_data, epochs=epochs, seed=seed, console=console)
-    check_torch(trained, output, console)
+    check_torch(trained, output, console, data=data)
 
 
 @app.command()

@@ -24,6 +24,7 @@ import numpy as np
 from ..errors import UserError
 from . import report, testbench
 from .design import Design, compile, load
+from .edge import emit_axis
 from .float32 import Chain
 from .folding import Fold
 from .frontend.load import load_model
@@ -43,8 +44,7 @@ def write(design: Design, folder: Path, *, progress: Callable[[str], None] = lam
         If the place holds something that is not a build, or cannot be written.
     """
     _check_place(folder)
-    rtl = design.rtl(progress)
-    rtl |= testbench.wrapper(design)
+    rtl = design.rtl(progress) | emit_axis(design.dataflow, design.name)
     model = load_model(design.imported.source).SerializeToString(deterministic=True)
     summary = report.summarise(design)
     files = {

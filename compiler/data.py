@@ -70,11 +70,12 @@ def read(path: Path, labels: Path | None = None) -> Data:
 
 def _numpy(path: Path) -> dict[str, np.ndarray]:
     try:
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return {"x": loaded}
-        with loaded:
-            return {name: loaded[name] for name in loaded.files if name in ("x", "y")} or dict.fromkeys(loaded.files)
+        with path.open("rb") as file:  # np.load leaves a file of its own open when it fails
+            loaded = np.load(file, allow_pickle=False)
+            if isinstance(loaded, np.ndarray):
+                return {"x": loaded}
+            found = {name: loaded[name] for name in loaded.files if name in ("x", "y")}
+            return found or dict.fromkeys(loaded.files)
     except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile) as error:
         raise UserError(f"cannot be read as a NumPy file: {error}", where=str(path),
                         remedy="save plain arrays with numpy.save or numpy.savez (no objects)") from None

@@ -21,7 +21,7 @@ from ..hdl.lanes import connect
 from ..hdl.width import WidthParameters
 from .dataflow import Dataflow, Edge, Stage
 
-__all__ = ["Accelerator", "emit", "module_name"]
+__all__ = ["Accelerator", "convert", "emit", "module_name"]
 
 # Words a Verilog identifier must not be; the names that we make are checked against them.
 _RESERVED = frozenset(("module endmodule input output wire reg assign always initial begin end if else case for while "
@@ -136,18 +136,16 @@ def emit(dataflow: Dataflow, name: str, *, progress: Callable[[str], None] = lam
     ``progress`` is called with each stage's name before it is converted. The text depends on the dataflow graph and
     the name alone: not on paths, the machine or the time.
     """
-    # Amaranth's own Yosys, of a pinned version, whatever the system has.
-    os.environ["AMARANTH_USE_YOSYS"] = "builtin"
     files: dict[str, str] = {}
     modules: dict[str, str] = {}
     for stage, module, fresh in _modules(dataflow, name):
         modules[stage.name] = module
         if fresh:
             progress(stage.name)
-            files[f"{module}.v"] = _header(stage) + _convert(stage.unit(), module, _Memories(module, files))
+            files[f"{module}.v"] = _header(stage) + convert(stage.unit(), module, _Memories(module, files))
     progress(name)
     top = Accelerator(dataflow, modules)
-    files[f"{name}.v"] = f"// {name}: the accelerator, unit by unit.\n" + _convert(top, name, None)
+    files[f"{name}.v"] = f"// {name}: the accelerator, unit by unit.\n" + convert(top, name)
     return dict(sorted(files.items()))
 
 
@@ -172,5 +170,8 @@ def _header(stage: Stage) -> str:
             f"gives {edge_out.lanes} x {edge_out.type} a word.\n")
 
 
-def _convert(component, name: str, platform) -> str:
+def convert(component, name: str, platform=None) -> str:
+    """A component's Verilog, as module ``name``: the same text on any machine."""
+    # Amaranth's own Yosys, of a pinned version, whatever the system has.
+    os.environ["AMARANTH_USE_YOSYS"] = "builtin"
     return verilog.convert(component, name=name, platform=platform, emit_src=False, strip_internal_attrs=True)

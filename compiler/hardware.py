@@ -35,8 +35,11 @@ class Difference(MismatchError):
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """A run that agreed with golden and engine. ``times`` are the cycles of transfers at each edge."""
+    """A run that agreed with golden and engine. ``outputs`` are the words that left,
+    ``times`` the cycles of the transfers at each edge.
+    """
 
+    outputs: np.ndarray
     times: Mapping[str, np.ndarray]
     peaks: tuple[int, ...]
     cycles: int
@@ -101,7 +104,7 @@ class Hardware:
             if predicted != measured:
                 raise Difference(f"layer {stage.layer}: {stage.name} peaks at {measured} words, predicted {predicted}",
                                  boundary=stage.output.name, count=0, frame=0)
-        return Measured(run.times, run.peaks, int(run.times["o"][-1]) + 1, trace.cycles)
+        return Measured(run.outputs, run.times, run.peaks, int(run.times["o"][-1]) + 1, trace.cycles)
 
     def _where(self, edge: str) -> str:
         if edge == "i":
@@ -139,8 +142,10 @@ class Hardware:
                 continue
             message = (f"{self._where(edge.name)}: word {word % edge.words} of frame {word // edge.words} crossed "
                        f"{found}")
-            if first is None or (cycle, order) < first[:2]:
-                first = cycle, order, edge.name, message
+            # Readiness passes upstream within a cycle and words do not pass downstream, so of the streams that part in
+            # the same cycle the last is where it began.
+            if first is None or (cycle, -order) < first[:2]:
+                first = cycle, -order, edge.name, message
         if first is not None:
             _, _, name, message = first
             raise Difference(message, boundary=name, count=0, frame=0)

@@ -193,22 +193,16 @@ class MatrixVectorUnit(wiring.Component):
         # Stage 0: a word of the vector and a word of the matrix.
         vector = self._vector(m, stages.fire, takes, column, last_column)
         weights = add_rom(m, platform, p.weight_words, p.pe * p.simd, phase, stages.fire, name="weights")
-        control = [Signal(3 + len(row), name=f"control{d}") for d in range(p.schedule.stages - 2)]
-        # Which fold an item belongs to travels with it: first column, last column, row.
-        with m.If(stages.fire):
-            m.d.sync += control[0].eq(Cat(column == 0, last_column, row))
-        for d in range(1, len(control)):
-            with m.If(stages.enter[d]):
-                m.d.sync += control[d].eq(control[d - 1])
+        # Which fold an item belongs to travels with it: whether it is the first column, and the row.
+        control = [self._register(m, Cat(column == 0, row), stages.fire, name="control0")]
+        for d in range(1, p.schedule.stages - 2):
+            control.append(self._register(m, control[-1], stages.enter[d], name=f"control{d}"))
 
         # Stage 1: columns that agree, for each row.
         counts = []
         for lane in range(p.pe):
             agree = xnor_popcount(m, vector, weights[lane * p.simd : (lane + 1) * p.simd], lut=p.lut, name=f"pe{lane}")
-            count = Signal.like(agree, name=f"count{lane}", reset_less=True)
-            with m.If(stages.enter[1]):
-                m.d.sync += count.eq(agree)
-            counts.append(count)
+            counts.append(self._register(m, agree, stages.enter[1], name=f"count{lane}"))
 
         # Stage 2: over the columns of a fold.
         ones = counts
@@ -223,7 +217,7 @@ class MatrixVectorUnit(wiring.Component):
         # Last stage: a bit, or the dot product.
         leave = stages.enter[-1]
         if p.thresholds is not None:
-            table = add_rom(m, platform, p.threshold_words, p.pe * p.threshold_bits, control[-1][2:], stages.enter[-2],
+            table = add_rom(m, platform, p.threshold_words, p.pe * p.threshold_bits, control[-1][1:], stages.enter[-2],
                             name="thresholds")
             bits = Signal(p.pe)
             for lane, total in enumerate(ones):
@@ -234,6 +228,14 @@ class MatrixVectorUnit(wiring.Component):
             with m.If(leave):
                 m.d.sync += [self.o.payload[lane].eq((total << 1) - p.columns) for lane, total in enumerate(ones)]
         return m
+
+    @staticmethod
+    def _register(m, value, enter, *, name):
+        """A pipeline register: the value of the item that entered the stage last."""
+        register = Signal.like(value, name=name, reset_less=True)
+        with m.If(enter):
+            m.d.sync += register.eq(value)
+        return register
 
     def _vector(self, m, fire, takes, column, last_column):
         """The word of the vector in stage 0: arriving in the first row fold, kept for the others."""

@@ -1,0 +1,185 @@
+"""The front door's longer walks, where training, compiler and hardware tools meet: what `cli` calls."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from .errors import UserError
+
+if TYPE_CHECKING:
+    from .quant import Trained
+
+__all__ = ["check_torch", "count_resources", "simulate_folder", "train_recipe", "walk"]
+
+Step = Callable[[str, int, int], None]
+
+
+def train_recipe(name: str, output: Path, *, data: Path | None, test_data: Path | None, epochs: int | None,
+                 seed: int | None, console: Console) -> Trained:
+    """Train, export to ``output``, write the test split to ``test_data``, and print the table."""
+    from . import quant
+
+    recipe = quant.recipes.get(name)
+    # Nothing is worse than a long training that cannot be saved.
+    for path in (output, test_data):
+        if path is not None and not path.parent.is_dir():
+            raise UserError("is in a folder that does not exist", where=str(path), remedy="make the folder first")
+    trained = quant.train(recipe, data=data, epochs=epochs, seed=seed, console=console)
+    quant.export(trained.module, output, (1, recipe.inputs), quant.metadata(recipe))
+    if test_data is not None:
+        split = quant.load(recipe.dataset, data)
+        np.savez_compressed(test_data, x=split.x_test, y=split.y_test)
+    console.print(quant.summary(trained))
+    declared = f"--input {recipe.input_type} --input-scale {recipe.input_scale}"
+    console.print(f"written to [bold]{output}[/]; next: gatewright build {output} {declared} -o DIR", highlight=False)
+    return trained
+
+
+def check_torch(trained: Trained, model: Path, console: Console, *, data: Path | None = None,
+                frames: int = 1000) -> None:
+    """Hold the exported file against the torch module on test images: every difference must be a tie.
+
+    Raises
+    ------
+    MismatchError
+        If a code of the module is not the file's and float32 rounding does not explain it.
+    """
+    from . import compiler, quant
+    from .compiler import reference
+
+    recipe = trained.recipe
+    split = quant.load(recipe.dataset, data)
+    imported = compiler.load(model, input=recipe.input_type, input_scale=recipe.input_scale).imported
+    codes = split.x_test[:frames].reshape(-1, recipe.inputs).astype(np.int64)
+    exact = reference.run_exact(imported.model, codes, imported.graph.spec)
+    torch_run = quant.boundaries(trained.module, quant.units(codes, split))
+    explained = reference.explain(exact, dict(zip(exact.codes, torch_run.codes, strict=True)), torch_run.logits)
+    console.print(f"torch = file on {len(codes)} test images; frames parted by ties: {sum(explained.parted.values())}",
+                  highlight=False)
+
+
+def simulate_folder(folder: Path, data: Path, labels: Path | None, frames: int | None, output: Path | None,
+                    seed: int | None, waves: Path | None, console: Console) -> None:
+    """Run a build's RTL on data and print its answers and speed."""
+    from . import compiler
+    from .compiler.build import rtl_files
+    from .compiler.data import read
+    from .compiler.execute import run_golden
+    from .compiler.hardware import Hardware
+    from .compiler.words import unpack
+    from .sim import patterns
+
+    design = compiler.Design.open(folder)
+    frame_set = read(data, labels).first(frames)
+    golden = run_golden(design.graph, design.codes(frame_set.x))
+    with console.status("building the simulator"):
+        hardware = Hardware(design.dataflow, design.name, rtl_files(folder), waves=waves is not None)
+    stalls = {} if seed is None else {"offers": patterns.offers(seed), "accepts": patterns.accepts(seed)}
+    began = time.perf_counter()
+    with console.status("running"):
+        measured = hardware.run(golden, waves=waves, **stalls)
+    seconds = time.perf_counter() - began
+    last = design.dataflow.edges[-1]
+    integers = unpack(measured.outputs, last)
+    values = {design.graph.output: integers}
+    classes, logits = design.classes(values), design.logits(values)
+
+    table = Table(title=f"{design.name} in Verilator: {len(integers)} frames", title_justify="left")
+    for column in ("frame", "integers", "class", *(["label"] if frame_set.y is not None else [])):
+        table.add_column(column, justify="left" if column == "integers" else "right")
+    for frame in range(min(10, len(integers))):
+        row = [str(frame), " ".join(map(str, integers[frame])), str(classes[frame])]
+        table.add_row(*row, *([str(frame_set.y[frame])] if frame_set.y is not None else []))
+    console.print(table)
+    if frame_set.y is not None:
+        console.print(f"accuracy {np.mean(classes == frame_set.y):.2%}", highlight=False)
+    console.print(f"{measured.cycles} cycles, {measured.cycles / len(integers):.1f} a frame; "
+                  f"{len(integers) / seconds:,.0f} frames/s, {measured.cycles / seconds:,.0f} cycles/s in this run "
+                  "(checks included)", highlight=False)
+    if output is not None:
+        answers = {"integers": integers, "classes": classes}
+        np.savez_compressed(output, **answers, **({} if logits is None else {"logits": logits}))
+
+
+def count_resources(folder: Path, families: Sequence[str], step: Step) -> dict[str, dict]:
+    """Synthesise a build's core with Yosys for each family: resources by family, as ``report.json`` keeps them."""
+    from . import compiler
+    from .boards.family import FAMILIES
+    from .boards.synthesis import resources
+
+    name = compiler.Design.open(folder).name
+    sources = sorted(path for path in (folder / "rtl").glob("*.v") if not path.stem.startswith(f"{name}_axis"))
+    counted = {}
+    for number, family in enumerate(families):
+        step(f"synthesis for {family}", number, len(families))
+        log = folder / "boards" / family / "synthesis.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        counted[family] = resources(sources, name, FAMILIES[family], log=log).to_json()
+    return counted
+
+
+def walk(output: Path, console: Console, bar: Callable[[str], AbstractContextManager[Step]]) -> None:
+    """The demo: train digits, build, verify with random stalls, count LUTs; say what was proven and what it costs."""
+    from . import compiler
+    from .compiler import build as folders
+    from .compiler.data import read
+    from .compiler.report import console as summary
+
+    output.mkdir(parents=True, exist_ok=True)
+    model, test, folder = output / "digits.onnx", output / "digits-test.npz", output / "build"
+    console.rule("1 · train a binary network on handwritten digits (Brevitas)")
+    trained = train_recipe("digits-w1a1", model, data=None, test_data=test, epochs=None, seed=None, console=console)
+    check_torch(trained, model, console)
+
+    console.rule("2 · build: QONNX to Verilog")
+    recipe = trained.recipe
+    design = compiler.compile(compiler.load(model, input=recipe.input_type, input_scale=recipe.input_scale),
+                              fps=500_000, clock=32.0)
+    with bar("build") as step:
+        total = len(design.dataflow.stages) + 1
+        done = iter(range(total + 1))
+        design.write(folder, progress=lambda stage: step(f"Verilog of {stage}", next(done), total))
+    console.print(f"written to [bold]{folder}[/]", highlight=False)
+
+    console.rule("3 · verify: QONNX = golden = RTL in Verilator, random stalls on")
+    frames = read(test)
+    with bar("verify") as step:
+        verification = design.verify(frames.x, frames.y, files=folders.rtl_files(folder), progress=step)
+    folders.record(folder, verification=verification.to_json())
+
+    console.rule("4 · cost: Yosys for iCE40 and ECP5")
+    with bar("synthesis") as step:
+        counted = count_resources(folder, ("ice40", "ecp5"), step)
+    content = folders.record(folder, resources=counted)
+    console.print(summary(content))
+    console.print(_proven(design, verification, counted))
+    console.print(f"the whole report: [bold]{folder / 'report.html'}[/]", highlight=False)
+
+
+def _proven(design, verification, counted: dict[str, dict]) -> Table:
+    cycles = verification.cycles
+    table = Table(title="What was proven, and what it costs", title_justify="left", show_header=False)
+    table.add_column("what")
+    table.add_column("value", justify="right")
+    microseconds = cycles.latency["measured"] / design.clock
+    for what, value in (
+        ("images of the test split, each under random stalls", f"{verification.frames}"),
+        ("streams compared word for word", f"{len(verification.boundaries)}"),
+        ("integers that differ", f"{verification.mismatches}"),
+        ("accuracy of the hardware", f"{verification.accuracy:.2%}"),
+        ("initiation interval, predicted = measured", f"{cycles.interval['measured']} cycles"),
+        (f"frames/s at {design.clock:g} MHz", f"{design.fps:,.0f}"),
+        ("latency, predicted = measured", f"{cycles.latency['measured']} cycles = {microseconds:.2f} µs"),
+        ("FIFO peaks, predicted = measured", f"{cycles.fifo_peaks['measured']} words"),
+        *((f"LUTs, {family} (Yosys {row['yosys']})", f"{row['luts_total']:,}") for family, row in counted.items()),
+    ):
+        table.add_row(what, value)
+    return table
