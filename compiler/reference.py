@@ -99,6 +99,8 @@ def _run(model: ModelWrapper, inputs: np.ndarray, spec: InputSpec | None) -> Ref
         raise ValueError("integer inputs need an InputSpec that says what they are worth")
     elif spec.encoder is not None:
         first = inputs.astype(np.int64)
+        x = np.zeros((frames, *shape), dtype=np.float32)  # anything: only the first quantiser sees it
+        tensors[source.name] = Frames(x, x.astype(np.float64), np.zeros(x.shape))
     else:
         codes = inputs.astype(np.int64).reshape(frames, *shape)
         x = (codes * float(spec.scale.numerator) / float(spec.scale.denominator)).astype(np.float32)
@@ -108,22 +110,15 @@ def _run(model: ModelWrapper, inputs: np.ndarray, spec: InputSpec | None) -> Ref
     ties: dict[str, np.ndarray] = {}
     for node in graph.node:
         name = node.output[0]
-        operands = [tensors.get(i) if i else None for i in node.input]
-        if operands[0] is None:  # it stands before the first quantiser, whose codes were given
-            if node.op_type == "BipolarQuant" and first is not None:
-                scale = operands[1]
-                assert isinstance(scale, Fixed)
-                sizes = model.get_tensor_shape(name)
-                assert sizes is not None
-                result: Tensor = quantised(first.reshape(frames, *sizes[1:]), scale.value)
-                result.ties = np.zeros(result.value.shape, dtype=np.bool_)
-            else:
-                continue
-        elif any(o is None and i for o, i in zip(operands, node.input, strict=True)):
-            continue
-        else:
-            with np.errstate(over="ignore"):
-                result = OPERATORS[node.op_type](node, *operands)
+        operands = [tensors[i] if i else None for i in node.input]
+        with np.errstate(over="ignore"):
+            result = OPERATORS[node.op_type](node, *operands)
+        if first is not None and isinstance(result, Frames) and result.ties is not None:
+            scale = operands[1]
+            assert isinstance(scale, Fixed)
+            result = quantised(first.reshape(result.value.shape), scale.value)
+            result.ties = np.zeros(result.value.shape, dtype=np.bool_)
+            first = None
         tensors[name] = result
         if isinstance(result, Frames) and node.op_type == "BipolarQuant":
             assert result.codes is not None

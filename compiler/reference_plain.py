@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ import numpy as np
 from onnx import numpy_helper
 
 from .ir import InputSpec
+from .quiet import quiet
 
 if TYPE_CHECKING:
     from qonnx.core.modelwrapper import ModelWrapper
@@ -57,8 +57,7 @@ def _run(model: ModelWrapper, inputs: np.ndarray, spec: InputSpec | None) -> Pla
     batched = _with_batch(model, frames)
     source = batched.graph.input[0]
     x = inputs.astype(np.float32).reshape([d.dim_value for d in source.type.tensor_type.shape.dim])
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # onnxruntime and qonnx warn of their own deprecations
+    with quiet():
         context = execute_onnx(batched, {source.name: x}, return_full_exec_context=True)
     data = _on_data(batched)
     for node in batched.graph.node:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import copy
 import math
-import warnings
 from typing import TYPE_CHECKING
 
 import onnx
 from onnx import numpy_helper
 
 from ...errors import UserError
+from ..quiet import quiet
 from .structure import MAX_ELEMENTS, check_structure, node_where
 
 if TYPE_CHECKING:
@@ -41,8 +41,7 @@ def cleanup(model: onnx.ModelProto, supported: frozenset[str], refused: frozense
     model = copy.deepcopy(model)
     check_structure(model, supported, FOLDABLE | refused)
     _separate_constants(model.graph)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # onnx, onnxruntime and qonnx warn of their own deprecations
+    with quiet():
         return _transform(model)
 
 

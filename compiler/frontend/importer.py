@@ -96,9 +96,17 @@ class Walk:
     """One pass over the cleaned graph: ``flows`` is what is known of each tensor so far, ``nodes`` what was built."""
 
     def __init__(self, model: ModelWrapper, declared: IntType | None, scale: Fraction):
-        self.graph = model.graph
-        self.flows: dict[str, Flow] = {
-            tensor.name: Constant(numpy_helper.to_array(tensor)) for tensor in self.graph.initializer}
+        self.model, self.graph = model, model.graph
+        self.flows: dict[str, Flow] = {}
+        for tensor in self.graph.initializer:
+            array = numpy_helper.to_array(tensor)
+            if array.dtype.kind == "f" and array.dtype != np.float32:
+                raise UserError(f"is {array.dtype}; supported is float32", where=f"tensor {tensor.name!r}",
+                                remedy="export the model in float32")
+            if array.dtype == np.float32 and not array.size:
+                raise UserError(f"has the shape {list(array.shape)}, without elements", where=f"tensor {tensor.name!r}",
+                                remedy="repair the layer's size")
+            self.flows[tensor.name] = Constant(array)
         self.nodes: list = []
         source = self.graph.input[0]
         self.shape = tuple(d.dim_value for d in source.type.tensor_type.shape.dim)
@@ -116,7 +124,11 @@ class Walk:
         self._check_chain()
         for node in self.graph.node:
             {**OPERATORS, **REFUSED}.get(node.op_type, _unknown)(self, node)
-        result, where = self.flows[self.graph.output[0].name], f"tensor {self.graph.output[0].name!r}"
+            self._check_shape(node)
+        where = f"tensor {self.graph.output[0].name!r}"
+        if self.graph.output[0].name not in self.flows:
+            raise UserError("the output is a node's second output", where=where, remedy="export the logits")
+        result = self.flows[self.graph.output[0].name]
         if isinstance(result, Constant | Weights):
             raise UserError("the output does not depend on the input", where=where, remedy="export the whole network")
         if isinstance(result, Codes):
@@ -130,6 +142,14 @@ class Walk:
             raise UserError(f"the output has the shape {list(result.shape)}; supported is [1, channels]", where=where,
                             remedy="flatten the output")
         return Graph(name, self.spec, self.input, tuple(self.nodes), result.base.name, result.chain)
+
+    def _check_shape(self, node: onnx.NodeProto) -> None:
+        """ONNX's own shape inference found the same."""
+        name = node.output[0]
+        found, inferred = self.flows[name].shape, self.model.get_tensor_shape(name)
+        if inferred is None or tuple(inferred) != found:
+            raise UserError(f"gives {list(found)}, but ONNX's shape inference finds {inferred}", where=node_where(node),
+                            remedy="check the shapes and attributes of this node")
 
     def _check_chain(self) -> None:
         """Every tensor that depends on the data has one reader, and is not also the model's output."""
@@ -149,7 +169,8 @@ class Walk:
     def flow(self, node: onnx.NodeProto, position: int) -> Flow:
         """What is known of an input."""
         if not self.has_input(node, position) or node.input[position] not in self.flows:
-            raise UserError(f"has no input {position}", where=node_where(node), remedy="export the model again")
+            raise UserError(f"has no input {position}, or one that is another node's second output",
+                            where=node_where(node), remedy="export the model again")
         return self.flows[node.input[position]]
 
     def has_input(self, node: onnx.NodeProto, position: int) -> bool:
@@ -163,10 +184,24 @@ class Walk:
                             where=node_where(node), remedy="export the model with constant parameters")
         return flow.array
 
-    def attribute(self, node: onnx.NodeProto, name: str, default: Any) -> Any:
+    def floats(self, node: onnx.NodeProto, position: int) -> np.ndarray:
+        """A constant input's float32 numbers."""
+        array = self.constant(node, position)
+        if array.dtype != np.float32:
+            raise UserError(f"has a constant of type {array.dtype}; supported is float32", where=node_where(node),
+                            remedy="export it as float32")
+        return array
+
+    def attribute(self, node: onnx.NodeProto, name: str, kind: str, default: Any = None) -> Any:
+        """An attribute of ``kind`` (``"INT"``, ``"FLOAT"`` or ``"INTS"``)."""
         for attribute in node.attribute:
             if attribute.name == name:
-                return onnx.helper.get_attribute_value(attribute)
+                found = onnx.AttributeProto.AttributeType.Name(attribute.type)
+                value = onnx.helper.get_attribute_value(attribute) if found == kind else None
+                if value is None or (kind == "FLOAT" and not math.isfinite(value)):
+                    raise UserError(f"has an attribute {name!r} that is no finite {kind}", where=node_where(node),
+                                    remedy="repair the attribute")
+                return value
         return default
 
     def emit(self, node) -> None:
@@ -183,10 +218,19 @@ class Walk:
             self.input = value
             self.spec = InputSpec(value.type, Fraction(1), self.shape[1:], flow.chain)
             return
+        # A bias belongs to its Gemm, and a bare product has no float32 node: give the expression a name of its own.
         label = flow.nodes[-1] if flow.nodes else node.name
-        floats = f"{value.name}_float"
+        if label == node.name or label in {each.name for each in self.nodes}:
+            label = _fresh(f"{label}_float", {each.name for each in self.graph.node})
+        floats = _fresh(f"{value.name}_float", set(self.flows) | {o for each in self.graph.node for o in each.output})
         self.emit(Elementwise(label, flow.base.name, floats, flow.chain))
         self.emit(Quantise(node.name, floats, value))
+
+
+def _fresh(name: str, taken: set[str]) -> str:
+    while name in taken:
+        name += "_"
+    return name
 
 
 def _unknown(walk: Walk, node: onnx.NodeProto) -> None:

@@ -10,10 +10,11 @@ from __future__ import annotations
 import math
 import stat
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 from onnx import numpy_helper
 
 from ...errors import UserError
@@ -92,12 +93,25 @@ def _parse(path: Path, data: bytes) -> onnx.ModelProto:
         model = onnx.ModelProto.FromString(data)
     except DecodeError:
         raise UserError("is not an ONNX model, or is truncated", where=str(path), remedy=_EXPORT) from None
+    if not _is_text(model):
+        raise UserError("holds names that are not UTF-8: it is damaged", where=str(path), remedy=_EXPORT)
     if not model.ir_version or not model.HasField("graph"):
         raise UserError("is not an ONNX model: it has no graph", where=str(path), remedy=_EXPORT)
     if model.ir_version > onnx.IR_VERSION:
         raise UserError(f"is written in ONNX IR version {model.ir_version}; supported are those up to "
                         f"{onnx.IR_VERSION}", where=str(path), remedy="export it with an older onnx")
     return model
+
+
+def _is_text(message: Any) -> bool:
+    """Whether every string is one: protobuf gives ``bytes`` where it is not UTF-8."""
+    for field, value in message.ListFields():
+        parts = (value,) if isinstance(value, Message | str | bytes | int | float) else value
+        if field.type == field.TYPE_STRING and not all(isinstance(part, str) for part in parts):
+            return False
+        if field.type == field.TYPE_MESSAGE and not all(_is_text(part) for part in parts):
+            return False
+    return True
 
 
 def _tensors(model: onnx.ModelProto):

@@ -12,7 +12,7 @@ import onnx
 
 from ...errors import UserError
 
-__all__ = ["QUANT_DOMAIN", "QUANT_DOMAINS", "check_structure", "node_where"]
+__all__ = ["QUANT_DOMAIN", "QUANT_DOMAINS", "check_structure", "node_where", "refuse"]
 
 QUANT_DOMAIN = "qonnx.custom_op.general"
 QUANT_DOMAINS = ("onnx.brevitas", "finn.custom_op.general", QUANT_DOMAIN)
@@ -21,12 +21,18 @@ QUANT_OPERATORS = ("BipolarQuant", "Quant", "Trunc", "FloatQuant")
 OPSETS = (7, 24)
 MAX_ELEMENTS = 1 << 24
 """The most elements that one frame may have."""
+MAX_NODES = 10_000
 
 
 def node_where(node: onnx.NodeProto) -> str:
     """How messages call a node."""
     name = node.name or (node.output[0] if node.output else "")
     return f"node {name!r} ({node.op_type})"
+
+
+def refuse(node: onnx.NodeProto, what: str, remedy: str) -> UserError:
+    """The error for a node: what was found (and what is supported), and what to change."""
+    return UserError(what, where=node_where(node), remedy=remedy)
 
 
 def check_structure(model: onnx.ModelProto, supported: frozenset[str], known: frozenset[str]) -> None:
@@ -43,6 +49,9 @@ def check_structure(model: onnx.ModelProto, supported: frozenset[str], known: fr
     graph = model.graph
     if not graph.node:
         raise UserError("the graph has no nodes", remedy="export the whole network, not only its wrapper")
+    if len(graph.node) > MAX_NODES:
+        raise UserError(f"the graph has {len(graph.node)} nodes; at most {MAX_NODES} are read",
+                        remedy="check that the file is what it should be")
     for node in graph.node:
         for attribute in node.attribute:
             if attribute.HasField("g") or attribute.graphs:
@@ -144,8 +153,13 @@ def _check_operators(model: onnx.ModelProto, supported: frozenset[str], known: f
     if not lowest <= versions[""] <= highest:
         raise UserError(f"the model is written in ONNX opset {versions['']}; supported are {lowest} to {highest}",
                         remedy="export it with opset_version=20")
+    context = onnx.checker.C.CheckerContext()
+    context.ir_version = model.ir_version
+    context.opset_imports = {"": versions[""]}
     for node in model.graph.node:
         where = node_where(node)
+        if node.op_type == "BipolarQuant" and len(node.input) != 2:
+            raise UserError(f"has {len(node.input)} inputs instead of 2", where=where, remedy="export the model again")
         if node.op_type in QUANT_OPERATORS:
             if node.domain not in QUANT_DOMAINS:
                 raise UserError(f"is of the domain {node.domain!r}; quantisers are known in "
@@ -159,9 +173,22 @@ def _check_operators(model: onnx.ModelProto, supported: frozenset[str], known: f
                             where=where, remedy="build the network from these, or move the operator to the host")
         else:
             node.domain = ""
+            _check_node(node, context)
     # qonnx executes constants in the opset that stands first.
     del model.opset_import[:]
     model.opset_import.extend([onnx.helper.make_opsetid("", versions[""]), onnx.helper.make_opsetid(QUANT_DOMAIN, 1)])
+
+
+def _check_node(node: onnx.NodeProto, context) -> None:
+    """Is the node as ONNX's schema of its operator in this opset has it: inputs, outputs, attributes?"""
+    try:
+        onnx.checker.check_node(node, context)
+    except UnicodeDecodeError:  # the checker's message quotes bytes of an attribute
+        raise UserError("has damaged attributes", where=node_where(node), remedy="export the model again") from None
+    except onnx.checker.ValidationError as error:
+        reason = " ".join(str(error).split("\n")[0].split()).rstrip(".")
+        raise UserError(f"is not as ONNX defines it ({reason})", where=node_where(node),
+                        remedy="export the model again, in this opset") from None
 
 
 def _set_batch(graph: onnx.GraphProto, source: onnx.ValueInfoProto) -> None:
@@ -192,10 +219,11 @@ def _set_batch(graph: onnx.GraphProto, source: onnx.ValueInfoProto) -> None:
 
 def _name_nodes(graph: onnx.GraphProto) -> None:
     taken: set[str] = set()
+    counts: dict[str, int] = {}
     for node in graph.node:
-        base = node.name or f"{node.op_type}_{node.output[0]}"
-        name, count = base, 1
+        base = name = node.name or f"{node.op_type}_{node.output[0]}"
         while name in taken:
-            name, count = f"{base}_{count}", count + 1
+            counts[base] = counts.get(base, 0) + 1
+            name = f"{base}_{counts[base]}"
         node.name = name
         taken.add(name)

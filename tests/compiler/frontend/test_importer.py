@@ -121,7 +121,7 @@ def test_constants_shared_and_constant_nodes(builder):
 
 
 def test_weights_that_are_plus_or_minus_scale_already(builder):
-    weights = np.where(LATENT[0] >= 0, 1, -1) * np.float32(0.1)
+    weights = np.where(LATENT[0] >= 0, np.float32(0.1), -np.float32(0.1))
     stored = import_proto(builder().sign().node("Gemm", ..., weights, transB=1).model()).graph
     quantised = import_proto(builder().sign().gemm(LATENT[0], 0.1).model()).graph
     np.testing.assert_array_equal(stored.nodes[0].weights, quantised.nodes[0].weights)

@@ -264,8 +264,8 @@ def negative_variance(new):
     return layers(new()).norm([1] * 4, [0] * 4, [0] * 4, [1, 1, -1, 1]).model()
 
 
-@case("node 'BatchNormalization_3' (BatchNormalization): has a constant of shape [1, 3] for a tensor of shape [1, 4]; "
-      "use one value for all elements, or one for each channel")
+@case("node 'BatchNormalization_3' (BatchNormalization): has parameters of shape [3] for a tensor of shape [1, 4]; "
+      "give one of each for each channel, the second axis")
 def batch_normalisation_of_another_size(new):
     return layers(new()).norm([1] * 3, [0] * 3, [0] * 3, [1] * 3).model()
 
