@@ -9,7 +9,7 @@ from ..recipe import Recipe
 
 
 def _build() -> BinaryMLP:
-    return BinaryMLP((784, 64, 64, 64, 10))
+    return BinaryMLP((784, 64, 64, 64, 10), input_dropout=0.1)
 
 
 RECIPE = Recipe(
