@@ -159,7 +159,7 @@ def _check_operators(model: onnx.ModelProto, supported: frozenset[str], known: f
     for node in model.graph.node:
         where = node_where(node)
         if node.op_type == "BipolarQuant" and len(node.input) != 2:
-            raise UserError(f"has {len(node.input)} inputs instead of 2", where=where, remedy="export the model again")
+            raise UserError(f"must have 2 inputs, not {len(node.input)}", where=where, remedy="export the model again")
         if node.op_type in QUANT_OPERATORS:
             if node.domain not in QUANT_DOMAINS:
                 raise UserError(f"is of the domain {node.domain!r}; quantisers are known in "

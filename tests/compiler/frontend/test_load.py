@@ -10,8 +10,12 @@ import zipfile
 import numpy as np
 import onnx
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from onnx import TensorProto
 
+from gatewright.compiler import passes
+from gatewright.compiler.frontend import import_model
 from gatewright.compiler.frontend.load import LIMIT, load_model
 from gatewright.errors import UserError
 
@@ -243,3 +247,27 @@ def test_sparse_initializer(tmp_path, model):
     model.graph.sparse_initializer.add().values.name = "s"
     assert refusal(written(tmp_path / "model.onnx", model)) == (
         "tensor 's': sparse initializers are not supported; store the tensor densely")
+
+
+def test_names_that_are_not_utf8(tmp_path, model):
+    path = tmp_path / "model.onnx"
+    path.write_bytes(model.SerializeToString().replace(b"BipolarQuant_0", b"BipolarQ\xff\xfent_0"))
+    assert refusal(path) == f"{path}: holds names that are not UTF-8: it is damaged; {AGAIN}"
+
+
+@settings(deadline=None, max_examples=300)
+@given(edits=st.lists(st.tuples(st.integers(0, 1 << 16), st.binary(max_size=3), st.integers(0, 4)), min_size=1,
+                      max_size=3))
+def test_damaged_files_end_in_one_line_or_in_a_graph(tmp_path_factory, network, edits):
+    """Bytes replaced, inserted and removed anywhere: never a traceback, whatever the damage."""
+    data = bytearray(network(np.random.default_rng(1), (4, 3, 2)).model().SerializeToString())
+    for place, inserted, removed in edits:
+        data[place % len(data):place % len(data) + removed] = inserted
+    path = tmp_path_factory.getbasetemp() / "damaged.onnx"
+    path.write_bytes(data)
+    message = ""
+    try:
+        passes.run(import_model(path).graph)
+    except UserError as error:
+        message = str(error)
+    assert "\n" not in message

@@ -333,6 +333,62 @@ def constant_output(new):
     return net.model()
 
 
+@case("node 'Flatten_0' (Flatten): moves the batch axis; reshape with the batch axis first")
+def flattened_batch(new):
+    return layers(new().node("Flatten", axis=0)).model()
+
+
+@case("node 'Squeeze_0' (Squeeze): cannot have the axes [1] for a tensor of shape [1, 8]; repair the axes")
+def squeeze_of_features(new):
+    return layers(new().node("Squeeze", ..., np.array([1]))).model()
+
+
+@case("node 'Neg_1' (Neg): is not as ONNX defines it (Node(Neg_1) with schema(::Neg:13) has input size 2 not in range "
+      "[min=1, max=1]); export the model again, in this opset")
+def too_many_inputs(new):
+    return new().sign().node("Neg", ..., np.float32(1)).model()
+
+
+@case("node 'Gemm_2' (Gemm): is not as ONNX defines it (Mismatched attribute type in 'Gemm_2 : transB'. Expected: "
+      "'INT', actual: 'FLOAT'); export the model again, in this opset")
+def attribute_of_another_type(new):
+    return layers(new(), transB=1.0).model()
+
+
+@case("node 'BipolarQuant_0' (BipolarQuant): must have 2 inputs, not 1; export the model again")
+def quantiser_without_scale(new):
+    return layers(new().node("BipolarQuant")).model()
+
+
+@case("node 'BipolarQuant_0' (BipolarQuant): has a scale of shape [1, 1, 1] for a tensor of shape [1, 8]; export the "
+      "scale as a scalar")
+def scale_of_three_axes(new):
+    return layers(new().sign(np.ones((1, 1, 1), np.float32))).model()
+
+
+@case("tensor 'c3': is float64; supported is float32; export the model in float32")
+def double_precision(new):
+    return layers(new()).node("Add", ..., np.ones(4)).model()
+
+
+@case("node 'Gemm_2' (Gemm): has a constant of type int32; supported is float32; export it as float32")
+def integer_bias(new):
+    net = new().sign()
+    return net.node("Gemm", ..., net.weights(ONES), np.zeros(4, np.int32), transB=1).model()
+
+
+@case("node 'Clip_3' (Clip): has a bound of shape [1]; export bounds as scalars")
+def bound_of_one_axis(new):
+    return layers(new()).node("Clip", ..., np.zeros(1, np.float32)).model()
+
+
+@case("tensor 't3': the output is a node's second output; export the logits")
+def mask_as_output(new):
+    net = layers(new()).node("Dropout")
+    net.nodes[-1].output[:] = ["d", "t3"]
+    return net.model()
+
+
 @pytest.mark.parametrize("name", list(CASES))
 def test_refused(name, builder, tmp_path):
     make, message, options = CASES[name]

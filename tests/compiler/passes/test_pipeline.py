@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,7 +13,7 @@ from gatewright.compiler import passes
 from gatewright.compiler.frontend import import_proto
 from gatewright.compiler.ir_text import dump
 from gatewright.compiler.passes import FlipFalling, FuseThresholds, InferTypes, SettleThresholds
-from gatewright.compiler.reference import run_exact
+from gatewright.compiler.reference import explain, run_exact, run_plain
 
 BEFORE = """\
 graph small
@@ -123,6 +125,54 @@ def test_settled_codes_are_the_reference_executors(builder, interpret, seed, gam
     values = interpret(graph, codes)
     np.testing.assert_array_equal(values["t4"], reference.codes["t4"])
     np.testing.assert_array_equal(values["t6"], reference.accumulators["t6"])
+
+
+NUMBER = st.floats(-8, 8, width=32)
+STEPS = st.lists(st.one_of(
+    st.tuples(st.sampled_from(["Add", "Sub", "Mul", "rAdd", "rSub", "rMul"]), NUMBER),
+    st.tuples(st.just("Div"), st.sampled_from([0.3, -2.0, 7.0])),
+    st.tuples(st.just("Clip"), st.floats(0, 4, width=32)),
+    st.tuples(st.sampled_from(["Neg", "Relu", "Identity", "BatchNormalization"]), NUMBER)), max_size=4)
+
+
+def append(net, rng, channels: int, steps) -> None:
+    for op, number in steps:
+        constant = np.float32(number) if rng.random() < 0.5 else np.float32(number + rng.normal(size=channels))
+        if op.startswith("r"):
+            net.node(op[1:], constant, ...)
+        elif op == "Clip":
+            net.node(op, ..., np.float32(-number), np.float32(number))
+        elif op == "BatchNormalization":
+            net.norm(*rng.normal(size=(3, channels)), rng.uniform(0.1, 4, size=channels))
+        elif op in ("Neg", "Relu", "Identity"):
+            net.node(op)
+        else:
+            net.node(op, ..., constant)
+
+
+@settings(deadline=None, max_examples=150)
+@given(seed=st.integers(0, 2**32 - 1), first=STEPS, second=STEPS, last=STEPS, byte=st.booleans(),
+       bias=st.booleans(), alpha=st.sampled_from([1.0, 0.3]), beta=st.sampled_from([1.0, -0.7]))
+def test_any_mix_of_operators(builder, interpret, seed, first, second, last, byte, bias, alpha, beta):
+    """Every supported operator before the first quantiser, between layers and at the end, with biases and without."""
+    rng = np.random.default_rng(seed)
+    net = builder((1, 1, 2, 3)).node("Flatten")
+    append(net, rng, 6, [step for step in first if step[0] != "BatchNormalization"])
+    net.sign(0.3).gemm(rng.normal(size=(5, 6)), 0.1, rng.normal(size=5) if bias else None, alpha=alpha, beta=beta)
+    append(net, rng, 5, second)
+    net.sign().gemm(rng.normal(size=(4, 5)), rng.uniform(0.1, 1, size=(4, 1)), rng.normal(size=4) if bias else None)
+    append(net, rng, 4, last)
+    imported = import_proto(net.model(), **({"input_type": "uint8", "input_scale": Fraction(1, 255)} if byte else {}))
+    spec = imported.graph.spec
+    codes = rng.integers(0, 256, size=(40, 6)) if byte else spec.encode(rng.normal(size=(40, 6)).astype(np.float32))
+    reference = run_exact(imported.model, codes, spec)
+    graph = passes.run(imported.graph)
+    values = interpret(graph, codes)
+    for node in graph.nodes:
+        np.testing.assert_array_equal(values[node.output.name], reference.integers(node.output.origin))
+    np.testing.assert_array_equal(graph.final(values[graph.output]), reference.output)
+    plain = run_plain(imported.model, codes, spec)
+    explain(reference, plain.codes, plain.output)
 
 
 def test_broken_passes_are_caught(small):
