@@ -1,7 +1,6 @@
 """The exported file: the nodes that the compiler reads, the same bytes every time, and nothing of the machine."""
 
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -90,10 +89,12 @@ def test_qonnx_and_torch_agree(exported):
 
 def test_the_file_says_nothing_of_the_machine(exported):
     content = exported.read_bytes()
-    assert not [text for text in re.findall(rb"[\x20-\x7e]{8,}", content) if b"/" in text]
     for word in (b"stack_trace", b"site-packages", b".py", b"fx_node", os.fsencode(Path.home())):
         assert word not in content
     model = onnx.load(exported)
+    for tensor in model.graph.initializer:
+        tensor.ClearField("raw_data")
+    assert b"/" not in model.SerializeToString()
     assert {entry.key: entry.value for entry in model.metadata_props} == {"a": "1", "b": "2"}
     assert not any(node.metadata_props or node.doc_string for node in model.graph.node)
     assert sorted(path.name for path in exported.parent.iterdir()) == [exported.name]  # no external data
