@@ -192,7 +192,9 @@ def _gemm(node: onnx.NodeProto, x: Tensor, w: Tensor, bias: Tensor | None = None
     terms = codes.shape[1]
     scale = x.scale * w.scale[0]  # exact: two float32 significands fit a float64
     accumulators = _integer_product(codes, w.codes)
-    total = _integer_product(np.abs(codes), np.abs(w.codes))
+    sizes = np.abs(codes), np.abs(w.codes)
+    bipolar = all((size == 1).all() for size in sizes)
+    total = np.full(accumulators.shape, terms) if bipolar else _integer_product(*sizes)
     magnitude = total * scale
     value = (accumulators * scale).astype(np.float32)
     real = accumulators * scale

@@ -49,6 +49,9 @@ class AppendArgMax:
             raise UserError("the final float32 expression does not keep the order of the integers", where="--top1",
                             remedy=remedy)
         kind = IntType.spanning(0, channels - 1)
-        output = Value(f"{source.name}_class", (1,), kind, 0, channels - 1)
-        node = ArgMax("top1", source.name, output)
+        taken = {graph.input.name, *(each.name for each in graph.nodes)}
+        taken |= {each.output.name if isinstance(each.output, Value) else each.output for each in graph.nodes}
+        name = next(n for n in ("top1" + "_" * i for i in range(len(taken) + 1)) if n not in taken)
+        output = Value(name, (1,), kind, 0, channels - 1)
+        node = ArgMax(name, source.name, output)
         return graph.with_nodes((*graph.nodes, node), output=output.name, final=Chain(Fraction(1)))

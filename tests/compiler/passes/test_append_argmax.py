@@ -18,12 +18,12 @@ ONE = np.array([1.0])
 
 def test_appended(small, interpret):
     graph = passes.run(passes.run(small), [AppendArgMax()])
-    assert dump(graph).splitlines()[-2:] == ["  %out_class: uint1[1] in 0..1 = argmax top1 %out",
-                                             "  return %out_class, final *1"]
+    assert dump(graph).splitlines()[-2:] == ["  %top1: uint1[1] in 0..1 = argmax top1 %out",
+                                             "  return %top1, final *1"]
     codes = np.random.default_rng(0).integers(0, 256, size=(100, 3))
     values = interpret(graph, codes)
     logits = passes.run(small).final(values["out"])
-    np.testing.assert_array_equal(graph.final(values["out_class"])[:, 0], logits.argmax(axis=1))
+    np.testing.assert_array_equal(graph.final(values["top1"])[:, 0], logits.argmax(axis=1))
 
 
 @pytest.mark.parametrize(("final", "message"), [
