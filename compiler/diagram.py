@@ -6,10 +6,10 @@ from markupsafe import Markup
 
 __all__ = ["network"]
 
-_WIDTH = 860
+_WIDTH = 736
 # Left edge and width of the boxes of a row: regrouping, waiting, working.
-_COLUMNS = {"width": (16, 170), "threshold": (16, 170), "fifo": (316, 150), "matrix_vector": (596, 248),
-            "arg_max": (596, 248)}
+_COLUMNS = {"width": (8, 150), "threshold": (8, 150), "fifo": (272, 130), "matrix_vector": (516, 212),
+            "arg_max": (516, 212)}
 _BOX, _ROW, _TOP = 66, 116, 66
 _TITLES = {"width": "regroup lanes", "threshold": "thresholds", "fifo": "FIFO", "arg_max": "arg-max"}
 
@@ -64,8 +64,8 @@ def _label(stream: dict) -> str:
 def _box(unit: dict, layer: dict | None, left: int, y: int, width: int, slow: bool) -> list[Markup]:
     kind = "unit " + ("hot" if slow else unit["kind"])
     if layer is not None:
-        lines = [f"{layer['rows']:,} × {layer['columns']:,}",
-                 f"PE {layer['pe']:,} × SIMD {layer['simd']:,} · {_cycles(unit)}"]
+        lines = [f"{layer['rows']:,} × {layer['columns']:,}, {_cycles(unit)}",
+                 f"PE {layer['pe']:,} × SIMD {layer['simd']:,}"]
     elif unit["fifo"] is not None:
         storage = {"registers": "registers", "lut_ram": "LUT RAM", "block_ram": "block RAM"}[unit["fifo"]["kind"]]
         lines = [f"{unit['fifo']['depth']:,} words", storage]

@@ -14,7 +14,7 @@ _COLOURS = {"ink": "#010101", "muted": "#020202", "line": "#030303", "accent": "
 # With more neighbours than this inside a unit, separate bars are thinner than a pixel: one band says the same.
 _NEIGHBOURS = 40
 _SETTINGS: dict[Any, Any] = {
-    "svg.hashsalt": "gatewright", "svg.fonttype": "none", "text.parse_math": False, "font.size": 10.5,
+    "svg.hashsalt": "gatewright", "svg.fonttype": "none", "text.parse_math": False, "font.size": 12.5,
     "font.family": ["DejaVu Sans"], "axes.unicode_minus": False}
 
 
@@ -28,14 +28,14 @@ def timeline(report: dict) -> str:
         matplotlib.rcdefaults()  # the page must not depend on its user's matplotlibrc
         matplotlib.rcParams.update(_SETTINGS)
         rows = len(report["units"])
-        top, bottom, gap, step = 0.62, 0.55, 1.05, 0.24
+        top, bottom, gap, step = 0.78, 0.7, 1.1, 0.31
         height = top + bottom + gap + 2 * rows * step
-        figure = Figure(figsize=(9.4, height))
+        figure = Figure(figsize=(13.5, height))
         FigureCanvasSVG(figure)
         figure.patch.set_alpha(0)
         share = rows * step / height
-        alone = figure.add_axes((0.125, 1 - top / height - share, 0.855, share))
-        steady = figure.add_axes((0.125, bottom / height, 0.855, share))
+        alone = figure.add_axes((0.1, 1 - top / height - share, 0.88, share))
+        steady = figure.add_axes((0.1, bottom / height, 0.88, share))
         times = report["timeline"]
         end = max(times["alone"][report["units"][-1]["output"]][1],
                   times["steady"][0][report["units"][-1]["output"]][1]) + 1
@@ -82,7 +82,7 @@ def _panel(axes, report: dict, frames: list[tuple[int, dict]], end: int, title: 
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     axes.grid(axis="x", color=_COLOURS["line"], linewidth=0.7)
     axes.set_axisbelow(True)
-    axes.set_title(title, loc="left", color=_COLOURS["ink"], fontsize=11, fontweight="bold", pad=8)
+    axes.set_title(title, loc="left", color=_COLOURS["ink"], fontsize=13, fontweight="bold", pad=8)
     axes.patch.set_alpha(0)
     axes.tick_params(length=0, colors=_COLOURS["muted"])
     for side in axes.spines.values():
@@ -92,12 +92,12 @@ def _panel(axes, report: dict, frames: list[tuple[int, dict]], end: int, title: 
 def _ticks():
     from matplotlib.ticker import MaxNLocator
 
-    return MaxNLocator(nbins=9, integer=True, min_n_ticks=2)
+    return MaxNLocator(nbins=10, integer=True, min_n_ticks=2)
 
 
 def _microseconds(axes, clock: float) -> None:
     second = axes.secondary_xaxis("top", functions=(lambda cycles: cycles / clock, lambda us: us * clock))
-    second.xaxis.set_major_formatter(lambda value, _: f"{value:g} µs")
+    second.xaxis.set_major_formatter(lambda value, _: f"{value:,g} µs")
     second.tick_params(length=0, colors=_COLOURS["muted"])
     second.spines["top"].set_visible(False)
 

@@ -10,12 +10,11 @@ from ..hdl.lanes import words
 from ..hdl.schedule import Schedule
 from ..sim.dataflow import predict
 from ..sim.sizing import bottleneck
-from . import folding
 from .dataflow import Dataflow, lower
 from .folding import Fold
 
 if TYPE_CHECKING:
-    from .design import Design
+    from .compiled import Compiled
 
 __all__ = ["find", "number"]
 
@@ -28,28 +27,29 @@ def number(cycles: Fraction) -> int | float:
     return int(cycles) if cycles.denominator == 1 else float(cycles)
 
 
-def find(design: Design) -> dict:
+def find(design: Compiled) -> dict:
     """The slowest unit and two ways to go faster, as plain data.
 
-    ``unit`` is the unit of most phases a frame, a layer if possible, and ``units`` are all that have as many. ``next``
-    widens each layer that needs as many cycles as the slowest by one step (the next PE or SIMD that saves a cycle,
-    whichever adds fewer lanes); ``double`` is the folding of least lanes with half the interval or less. Each is None
-    where there is none: both at one frame a cycle.
+    ``units`` are the layers of most phases a frame (or, where no layer is among the slowest, the other units), ``unit``
+    is the first of them. ``next`` widens each layer that needs as many cycles as the slowest by one step (the next PE
+    or SIMD that saves a cycle, whichever adds fewer lanes); ``double`` widens with the fewest lanes to half the
+    interval or less. Each is None where there is none: both at one frame a cycle.
     """
     network = design.dataflow.network
     _, phases = bottleneck(network)
     slowest = [unit.name for unit in network.units
                if isinstance(unit.timing, Schedule) and unit.timing.phases == phases]
-    layers = [stage.name for stage in design.dataflow.layers if stage.name in slowest]
-    return {"unit": (layers or slowest)[0], "units": slowest, "phases": phases,
+    # Thresholds and converters are given lanes for the layers' interval: where a layer is as slow, they follow it.
+    slowest = [stage.name for stage in design.dataflow.layers if stage.name in slowest] or slowest
+    return {"unit": slowest[0], "units": slowest, "phases": phases,
             "next": _option(design, _next(design)), "double": _option(design, _double(design))}
 
 
-def _shapes(design: Design) -> list[tuple[int, int]]:
+def _shapes(design: Compiled) -> list[tuple[int, int]]:
     return [(stage.parameters.rows, stage.parameters.columns) for stage in design.dataflow.layers]
 
 
-def _next(design: Design) -> Sequence[Fold] | None:
+def _next(design: Compiled) -> Sequence[Fold] | None:
     shapes, folds = _shapes(design), list(design.folds)
     for _ in range(_STEPS):
         cycles = [fold.cycles(*shape) for fold, shape in zip(folds, shapes, strict=True)]
@@ -75,26 +75,32 @@ def widen(fold: Fold, rows: int, columns: int) -> Fold:
     return min(options, key=lambda option: (option.pe * option.simd, option.cycles(rows, columns), option.pe))
 
 
-def _double(design: Design) -> Sequence[Fold] | None:
+def _double(design: Compiled) -> Sequence[Fold] | None:
     interval = design.prediction.interval
     target = int(interval / 2)
     if target < 1:
         return None
-    shapes = _shapes(design)
-    chosen = folding.choose(shapes, target)
-    folds = [fold if fold.cycles(*shape) <= target else least
-             for fold, shape, least in zip(design.folds, shapes, chosen, strict=True)]
+    folds = [_reach(fold, *shape, target) for fold, shape in zip(design.folds, _shapes(design), strict=True)]
     return folds if _interval(design, folds) <= interval / 2 else None
 
 
-def _interval(design: Design, folds: Sequence[Fold]) -> Fraction:
+def _reach(fold: Fold, rows: int, columns: int, cycles: int) -> Fold:
+    """The folding of least lanes, with no fewer PEs and no less SIMD than now, with at most ``cycles`` a frame."""
+    options = []
+    for row_folds in range(1, min(words(rows, fold.pe), cycles) + 1):
+        pe = max(fold.pe, words(rows, row_folds))
+        options.append(Fold(pe, max(fold.simd, words(columns, cycles // words(rows, pe)))))
+    return min(options, key=lambda option: (option.pe * option.simd, option.cycles(rows, columns), option.pe))
+
+
+def _interval(design: Compiled, folds: Sequence[Fold]) -> Fraction:
     """The interval with other folds, with FIFOs that decouple all units: what sized FIFOs keep (``sim.sizing``)."""
     dataflow: Dataflow = lower(design.graph, folds, lut=design.lut)
     ample = dataflow.with_depths([2 * stage.output.words + 4 for stage in dataflow.fifos])
     return predict(ample.network).interval
 
 
-def _option(design: Design, folds: Sequence[Fold] | None) -> dict | None:
+def _option(design: Compiled, folds: Sequence[Fold] | None) -> dict | None:
     if folds is None:
         return None
     interval = _interval(design, folds)

@@ -22,7 +22,7 @@ from .ir import Dense
 from .relief import number
 
 if TYPE_CHECKING:
-    from .design import Design
+    from .compiled import Compiled
 
 __all__ = ["console", "render", "summarise"]
 
@@ -38,7 +38,7 @@ _KINDS = {
 }
 
 
-def summarise(design: Design) -> dict:
+def summarise(design: Compiled) -> dict:
     """What ``report.json`` holds for a design that nobody has verified yet.
 
     Cycles are the dataflow engine's (``sim.dataflow``), for a run without stalls; rates and times are at
@@ -100,7 +100,7 @@ def _stream(edge: Edge) -> dict:
             "lanes": edge.lanes, "words": edge.words, "bits": edge.bits}
 
 
-def _units(design: Design, interval: int | float) -> list[dict]:
+def _units(design: Compiled, interval: int | float) -> list[dict]:
     peaks = iter(design.prediction.peaks)
     units = []
     for stage in design.dataflow.stages:
@@ -117,7 +117,7 @@ def _units(design: Design, interval: int | float) -> list[dict]:
     return units
 
 
-def _timeline(design: Design) -> dict:
+def _timeline(design: Compiled) -> dict:
     """When each frame's first and last word cross each stream: ``{stream: [first, last]}``, in cycles.
 
     ``alone`` is one frame through an empty pipeline. ``steady`` are the frames of one period, ``period`` cycles, of an
