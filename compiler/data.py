@@ -6,6 +6,7 @@ import math
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -68,7 +69,8 @@ def read(path: Path, labels: Path | None = None) -> Data:
     return Data(x, y)
 
 
-def _numpy(path: Path) -> dict[str, np.ndarray]:
+def _numpy(path: Path) -> dict[str, Any]:
+    """The arrays ``x`` and ``y`` of a file; of an ``.npz`` with neither, the names that it has."""
     try:
         with path.open("rb") as file:  # np.load leaves a file of its own open when it fails
             loaded = np.load(file, allow_pickle=False)

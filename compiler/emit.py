@@ -74,8 +74,8 @@ class Accelerator(wiring.Component):
     def __init__(self, dataflow: Dataflow, modules: dict[str, str] | None = None):
         self._dataflow, self._modules = dataflow, modules
         super().__init__({
-            "i": In(stream.Signature(dataflow.edges[0].bits)),
-            "o": Out(stream.Signature(dataflow.edges[-1].bits)),
+            "i": In(stream.Signature(unsigned(dataflow.edges[0].bits))),
+            "o": Out(stream.Signature(unsigned(dataflow.edges[-1].bits))),
         })
 
     @property

@@ -1,11 +1,11 @@
-"""The build folder's ``tb/``: a cocotb bench of the AXI4-Stream module, with vectors, that a user runs with ``make``."""
+"""The build folder's ``tb/``: a cocotb bench of the AXI4-Stream module, with vectors, run with ``make``."""
 
 from __future__ import annotations
 
-from .design import Design
+from .compiled import Compiled
 
 __all__ = ["files"]
 
 
-def files(design: Design) -> dict[str, bytes]:
+def files(design: Compiled) -> dict[str, bytes]:
     return {}

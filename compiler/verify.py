@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,12 +16,10 @@ from ..errors import MismatchError
 from ..sim import patterns
 from ..sim.dataflow import Prediction, predict
 from . import reference
+from .compiled import Compiled
 from .execute import run_golden
 from .hardware import Difference, Hardware, Measured
 from .ir import ArgMax, Graph, Value
-
-if TYPE_CHECKING:
-    from .design import Design
 
 __all__ = ["Cycles", "Verification", "verify"]
 
@@ -65,7 +62,7 @@ class Verification:
         return asdict(self)
 
 
-def verify(design: Design, codes: np.ndarray, labels: np.ndarray | None = None, *, inputs: np.ndarray | None = None,
+def verify(design: Compiled, codes: np.ndarray, labels: np.ndarray | None = None, *, inputs: np.ndarray | None = None,
            files: Mapping[str, bytes] | None = None, seed: int = 0, x_initial: str = "fast", waves: Path | None = None,
            progress: Progress = lambda what, done, total: None) -> Verification:
     """Check a design on every frame given.

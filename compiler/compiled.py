@@ -1,0 +1,175 @@
+"""A model read, and a model compiled: the objects that hold every choice made, and the two functions that make them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import UserError
+from ..sim import toolchain
+from ..sim.dataflow import Prediction, predict
+from . import data, emit, folding, frontend, passes
+from .dataflow import Dataflow, lower, size
+from .execute import run_golden
+from .folding import Fold
+from .ir import Dense, Graph, IntType
+
+__all__ = ["Compiled", "Model", "compile_model", "load"]
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A QONNX model, read and understood: its integer graph before and after all passes."""
+
+    imported: frontend.Imported
+    graph: Graph
+    declared: tuple[str, str] | None
+
+    @property
+    def name(self) -> str:
+        return self.graph.name
+
+    @property
+    def layers(self) -> tuple[Dense, ...]:
+        """The fully connected layers, in order."""
+        return tuple(node for node in self.graph.nodes if isinstance(node, Dense))
+
+
+def load(path: str | Path, *, input: str | None = None, input_scale: str | Fraction | None = None,
+         name: str | None = None) -> Model:
+    """Read a QONNX file.
+
+    Parameters
+    ----------
+    input, input_scale
+        What the accelerator takes: codes of type ``input`` (``uint8``, ``int4``, ``bipolar``, …), each worth
+        ``input_scale`` in the model's units (``"1/255"``; 1 if not given). Without ``input``, it takes the codes of
+        the model's first quantiser.
+    name
+        Of the design; by default the file's stem.
+
+    Raises
+    ------
+    UserError
+        If the file cannot be read, or holds something that is not supported.
+    """
+    if input is None and input_scale is not None:
+        raise UserError("a scale without a type", where="--input-scale", remedy="say --input too, as in --input uint8")
+    scale = Fraction(1) if input_scale is None else _scale(input_scale)
+    imported = frontend.import_model(path, input_type=input, input_scale=scale if input else None,
+                                     name=emit.module_name(name or Path(path).stem))
+    return Model(imported, passes.run(imported.graph), None if input is None else (input, str(scale)))
+
+
+def _scale(text: str | Fraction) -> Fraction:
+    try:
+        scale = Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        raise UserError(f"{text!r} is no number", where="--input-scale", remedy="write it as 1/255 or 0.5") from None
+    if scale <= 0:
+        raise UserError(f"a scale must be positive, not {scale}", where="--input-scale")
+    return scale
+
+
+def compile_model(model: Model, *, folding: Sequence[Fold] | str | None = None, fps: float | None = None,
+                  clock: float = 50.0, top1: bool = False, lut: int = 4,
+                  depths: Sequence[int] | None = None) -> Compiled:
+    """As :func:`.design.compile`; ``depths`` are the FIFOs' in order, if they are known, else they are found."""
+    if not 0 < clock <= 10_000:
+        raise UserError(f"a clock of {clock:g} MHz is out of range", where="--clock",
+                        remedy="say MHz, as in --clock 50")
+    if lut not in (4, 6):
+        raise UserError(f"no lookup table of {lut} inputs is served", where="--lut", remedy="say 4 or 6")
+    if folding is not None and fps is not None:
+        raise UserError("both a folding and a frame rate are given", where="--folding and --fps",
+                        remedy="give one of them")
+    graph = passes.run(model.graph, [passes.AppendArgMax()]) if top1 else model.graph
+    folds = _folds(model, folding, fps, clock)
+    dataflow = lower(graph, folds, lut=lut)
+    dataflow = size(dataflow) if depths is None else dataflow.with_depths(depths)
+    return Compiled(model, graph, dataflow, tuple(folds), clock, lut, top1)
+
+
+def _folds(model: Model, wish: Sequence[Fold] | str | None, fps: float | None, clock: float) -> Sequence[Fold]:
+    if isinstance(wish, str):
+        return folding.parse(wish)
+    if wish is not None:
+        return wish
+    cycles = folding.DEFAULT_CYCLES if fps is None else folding.cycles_for(fps, clock)
+    shapes = [(int(rows), int(columns)) for rows, columns in (layer.weights.shape for layer in model.layers)]
+    return folding.choose(shapes, cycles)
+
+
+@dataclass(frozen=True, eq=False)
+class Compiled:
+    """A model mapped to hardware: what verification, build folder and report work on. Users meet it as ``Design``."""
+
+    model: Model
+    graph: Graph
+    dataflow: Dataflow
+    folds: tuple[Fold, ...]
+    clock: float
+    lut: int
+    top1: bool
+
+    @property
+    def name(self) -> str:
+        """The top module's name."""
+        return self.graph.name
+
+    @property
+    def imported(self) -> frontend.Imported:
+        return self.model.imported
+
+    @property
+    def input_type(self) -> IntType:
+        return self.graph.spec.type
+
+    @cached_property
+    def prediction(self) -> Prediction:
+        """Interval, latency (cycles) and FIFO peaks (words) without stalls."""
+        return predict(self.dataflow.network)
+
+    @property
+    def fps(self) -> float:
+        """Frames/s at the design's clock, as predicted."""
+        return self.clock * 1e6 / float(self.prediction.interval)
+
+    def rtl(self, progress: Callable[[str], None] = lambda stage: None) -> dict[str, str]:
+        """The Verilog and memory files, by name. Made once."""
+        made = self.__dict__.get("_rtl")
+        if made is None:
+            made = self.__dict__["_rtl"] = emit.emit(self.dataflow, self.name, progress=progress)
+        return made
+
+    def rtl_bytes(self) -> dict[str, bytes]:
+        """The same as bytes."""
+        return {name: text.encode() for name, text in self.rtl().items()}
+
+    def simulator(self) -> str:
+        """The RTL simulator's version."""
+        return toolchain.verilator_version()
+
+    def codes(self, x: np.ndarray) -> np.ndarray:
+        """Frames as the accelerator's input codes, int64 ``[frames, channels]`` (see :func:`..data.encode`)."""
+        return data.encode(np.asarray(x), self.graph.spec)
+
+    def logits(self, values: Mapping[str, np.ndarray]) -> np.ndarray | None:
+        """The model's float32 output ``[frames, channels]``, by the host's final expression; None with ``top1``."""
+        return None if self.top1 else self.graph.final(values[self.graph.output])
+
+    def classes(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
+        """The class decision ``[frames]``: the largest logit's index, the lowest of equal ones."""
+        logits = self.logits(values)
+        return values[self.graph.output][:, 0] if logits is None else logits.argmax(axis=1)
+
+    def run(self, x: np.ndarray) -> np.ndarray:
+        """What the accelerator and its host answer for frames: float32 logits ``[frames, channels]``, or classes."""
+        values = run_golden(self.graph, self.codes(x))
+        logits = self.logits(values)
+        return self.classes(values) if logits is None else logits
