@@ -37,9 +37,11 @@ def timeline(report: dict) -> str:
         alone = figure.add_axes((0.1, 1 - top / height - share, 0.88, share))
         steady = figure.add_axes((0.1, bottom / height, 0.88, share))
         times = report["timeline"]
-        end = max(times["alone"][report["units"][-1]["output"]][1],
-                  times["steady"][0][report["units"][-1]["output"]][1]) + 1
-        _panel(alone, report, [(0, times["alone"])], end, "One frame alone, through an empty pipeline")
+        output = report["units"][-1]["output"]
+        end, empty = times["steady"][0][output][1] + 1, times["alone"][output][1] + 1
+        if end <= 3 * empty:  # on one scale, if the wait in FIFOs leaves enough of it to the frame alone
+            end = empty = max(end, empty)
+        _panel(alone, report, [(0, times["alone"])], empty, "One frame alone, through an empty pipeline")
         _panel(steady, report, _neighbours(report, end), end, "The same in steady state, frame after frame")
         steady.set_xlabel("cycles since the frame's first input transfer", color=_COLOURS["muted"], labelpad=6)
         _microseconds(alone, report["clock_mhz"])
@@ -73,8 +75,8 @@ def _panel(axes, report: dict, frames: list[tuple[int, dict]], end: int, title: 
         place = (row - thick / 2, thick)
         if others:
             axes.broken_barh(others, place, facecolor=_COLOURS["other"], edgecolor=_COLOURS["paper"], linewidth=0.6)
-        axes.broken_barh([own], place, facecolor=_COLOURS["hot" if unit["name"] in slow else "accent"],
-                         edgecolor=_COLOURS["paper"], linewidth=0.6)
+        colour = _COLOURS["hot" if unit["name"] in slow else "accent"]
+        axes.broken_barh([own], place, facecolor=colour, edgecolor=colour, linewidth=0.8)  # a single cycle stays seen
     axes.set_xlim(0, end)
     axes.set_ylim(len(report["units"]) - 0.4, -0.6)
     axes.set_yticks(range(len(report["units"])), [unit["name"] for unit in report["units"]])

@@ -42,14 +42,14 @@ def find(design: Compiled) -> dict:
     # Thresholds and converters are given lanes for the layers' interval: where a layer is as slow, they follow it.
     slowest = [stage.name for stage in design.dataflow.layers if stage.name in slowest] or slowest
     return {"unit": slowest[0], "units": slowest, "phases": phases,
-            "next": _option(design, _next(design)), "double": _option(design, _double(design))}
+            "next": _next(design), "double": _double(design)}
 
 
 def _shapes(design: Compiled) -> list[tuple[int, int]]:
     return [(stage.parameters.rows, stage.parameters.columns) for stage in design.dataflow.layers]
 
 
-def _next(design: Compiled) -> Sequence[Fold] | None:
+def _next(design: Compiled) -> dict | None:
     shapes, folds = _shapes(design), list(design.folds)
     for _ in range(_STEPS):
         cycles = [fold.cycles(*shape) for fold, shape in zip(folds, shapes, strict=True)]
@@ -57,8 +57,11 @@ def _next(design: Compiled) -> Sequence[Fold] | None:
             return None
         folds = [widen(fold, *shape) if count == max(cycles) else fold
                  for fold, shape, count in zip(folds, shapes, cycles, strict=True)]
-        if _interval(design, folds) < design.prediction.interval:
-            return folds
+        interval = _interval(design, folds)
+        if interval is None:
+            return None
+        if interval < design.prediction.interval:
+            return _option(design, folds, interval)
     return None
 
 
@@ -75,13 +78,14 @@ def widen(fold: Fold, rows: int, columns: int) -> Fold:
     return min(options, key=lambda option: (option.pe * option.simd, option.cycles(rows, columns), option.pe))
 
 
-def _double(design: Compiled) -> Sequence[Fold] | None:
+def _double(design: Compiled) -> dict | None:
     interval = design.prediction.interval
     target = int(interval / 2)
     if target < 1:
         return None
     folds = [_reach(fold, *shape, target) for fold, shape in zip(design.folds, _shapes(design), strict=True)]
-    return folds if _interval(design, folds) <= interval / 2 else None
+    reached = _interval(design, folds)
+    return None if reached is None or reached > interval / 2 else _option(design, folds, reached)
 
 
 def _reach(fold: Fold, rows: int, columns: int, cycles: int) -> Fold:
@@ -93,17 +97,20 @@ def _reach(fold: Fold, rows: int, columns: int, cycles: int) -> Fold:
     return min(options, key=lambda option: (option.pe * option.simd, option.cycles(rows, columns), option.pe))
 
 
-def _interval(design: Compiled, folds: Sequence[Fold]) -> Fraction:
-    """The interval with other folds, with FIFOs that decouple all units: what sized FIFOs keep (``sim.sizing``)."""
+def _interval(design: Compiled, folds: Sequence[Fold]) -> Fraction | None:
+    """The interval with other folds, with FIFOs that decouple all units: what sized FIFOs keep (``sim.sizing``).
+
+    None where the dataflow engine gives up before the network repeats.
+    """
     dataflow: Dataflow = lower(design.graph, folds, lut=design.lut)
     ample = dataflow.with_depths([2 * stage.output.words + 4 for stage in dataflow.fifos])
-    return predict(ample.network).interval
-
-
-def _option(design: Compiled, folds: Sequence[Fold] | None) -> dict | None:
-    if folds is None:
+    try:
+        return predict(ample.network).interval
+    except ValueError:
         return None
-    interval = _interval(design, folds)
+
+
+def _option(design: Compiled, folds: Sequence[Fold], interval: Fraction) -> dict:
     return {
         "steps": [{"layer": stage.name, "from": str(before), "to": str(after),
                    "lanes": after.pe * after.simd - before.pe * before.simd}
