@@ -70,5 +70,6 @@ def _totals(report: dict) -> Table:
         case "verified":
             grid.add_row("verified", Text(f"{verification['frames']:,} frames, 0 integers differ", style="green"))
         case _:
-            grid.add_row("verified", Text(f"FAILED: {verification['failure']}", style="bold red"))
+            why = verification["failure"] or f"{verification['mismatches']:,} integers differ"
+            grid.add_row("verified", Text(f"FAILED: {why}", style="bold red"))
     return grid
