@@ -169,7 +169,7 @@ def _fit(
     history: list[Epoch] = []
     best, best_score, best_state = 0, (-1.0, 0.0), module.state_dict()
     with _bar(progress, console) as bar:
-        task = bar.add_task(f"training {recipe.name}", total=epochs, loss=math.nan, validation=math.nan)
+        task = bar.add_task(f"training {recipe.name}", total=epochs, state="")
         for number in range(1, epochs + 1):
             module.train()
             losses = 0.0
@@ -183,7 +183,7 @@ def _fit(
                 losses += float(loss.detach())
             validation = accuracy(module, split.x_train[held], split.y_train[held], split)
             history.append(Epoch(number, losses / len(batches), validation, float(schedule.get_last_lr()[0])))
-            bar.update(task, advance=1, loss=history[-1].loss, validation=validation)
+            bar.update(task, advance=1, state=f"loss {history[-1].loss:.3f}, validation {validation:.2f} %")
             if (validation, -history[-1].loss) > best_score:
                 best_score, best = (validation, -history[-1].loss), number
                 best_state = copy.deepcopy(module.state_dict())
@@ -233,7 +233,7 @@ def _bar(progress: bool, console: Console | None) -> Progress:
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("loss {task.fields[loss]:.3f}, validation {task.fields[validation]:.2f} %"),
+        TextColumn("{task.fields[state]}"),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
         console=console or Console(stderr=True),
