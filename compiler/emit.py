@@ -13,11 +13,11 @@ from dataclasses import dataclass
 
 from amaranth.back import verilog
 from amaranth.hdl import *
-from amaranth.lib import stream, wiring
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ..hdl.fifo import FifoParameters
-from ..hdl.lanes import connect
+from ..hdl.lanes import connect, word_stream
 from ..hdl.width import WidthParameters
 from .dataflow import Dataflow, Edge, Stage
 
@@ -74,8 +74,8 @@ class Accelerator(wiring.Component):
     def __init__(self, dataflow: Dataflow, modules: dict[str, str] | None = None):
         self._dataflow, self._modules = dataflow, modules
         super().__init__({
-            "i": In(stream.Signature(unsigned(dataflow.edges[0].bits))),
-            "o": Out(stream.Signature(unsigned(dataflow.edges[-1].bits))),
+            "i": In(word_stream(dataflow.edges[0].bits)),
+            "o": Out(word_stream(dataflow.edges[-1].bits)),
         })
 
     @property

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..errors import MismatchError
-
-if TYPE_CHECKING:
-    from .reference import Reference
+from .reference_exact import Reference
 
 __all__ = ["Explained", "explain"]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from amaranth.hdl import *
 from amaranth.lib import data, stream
 
-__all__ = ["check_positive", "connect", "lane_stream", "words"]
+__all__ = ["check_positive", "connect", "lane_stream", "word_stream", "words"]
 
 
 def check_positive(what: str, value: object) -> int:
@@ -26,6 +26,11 @@ def words(channels: int, lanes: int) -> int:
 def lane_stream(shape, lanes: int) -> stream.Signature:
     """Signature of a stream of ``lanes`` elements of ``shape``."""
     return stream.Signature(data.ArrayLayout(shape, check_positive("lanes", lanes)))
+
+
+def word_stream(bits: int) -> stream.Signature:
+    """Signature of a stream of plain words: what a stream of lanes is at the edge of a design."""
+    return stream.Signature(check_positive("bits", bits))
 
 
 def connect(m: Module, source, sink) -> None:

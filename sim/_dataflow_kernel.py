@@ -30,6 +30,7 @@ def run_cycles(inputs, outputs, kind, size, phase_base, phases, codes, edge_in, 
     ready = np.zeros(edges, np.bool_)
     moved = np.zeros(edges, np.int64)
     states = np.zeros((max(snapshots, 1), units * 5), np.int64)
+    digests = np.zeros(max(snapshots, 1), np.uint64)
     sent = 0
     left = 0
     held = False
@@ -121,8 +122,13 @@ def run_cycles(inputs, outputs, kind, size, phase_base, phases, codes, edge_in, 
                 state[2 * units : 3 * units] = word
                 state[3 * units : 4 * units] = level
                 state[4 * units : 5 * units] = head
+                # FNV-1a; states are compared whole only where their digests agree.
+                digest = np.uint64(14695981039346656037)
+                for value in state:
+                    digest = (digest ^ np.uint64(value)) * np.uint64(1099511628211)
+                digests[frame] = digest
                 for earlier in range(frame):
-                    if np.array_equal(states[earlier], state):
+                    if digests[earlier] == digest and np.array_equal(states[earlier], state):
                         return PERIODIC, cycle + 1, earlier, frame
                 frame += 1
             if left == words_out:

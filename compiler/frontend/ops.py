@@ -1,6 +1,6 @@
 """The operators that the importer knows, one table: QONNX operator to the function that reads it.
 
-A function takes the :class:`~gatewright.compiler.frontend.importer.Walk` and the node, and sets what is known of the
+A function takes the :class:`~gatewright.compiler.frontend.walk.Walk` and the node, and sets what is known of the
 node's output. Supporting one more operator is one more entry.
 """
 
@@ -16,7 +16,7 @@ from .structure import refuse
 if TYPE_CHECKING:
     from onnx import NodeProto
 
-    from .importer import Walk
+    from .walk import Walk
 
 __all__ = ["OPERATORS", "REFUSED"]
 

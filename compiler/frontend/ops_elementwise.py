@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
     from onnx import NodeProto
 
-    from .importer import Walk
+    from .walk import Walk
 
 __all__ = ["batch_normalization", "binary", "clip", "elementwise", "neg", "relu"]
 

@@ -16,7 +16,7 @@ from .structure import refuse
 if TYPE_CHECKING:
     from onnx import NodeProto
 
-    from .importer import Walk
+    from .walk import Walk
 
 __all__ = ["bipolar_quant", "gemm", "matmul", "quant"]
 

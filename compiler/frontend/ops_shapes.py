@@ -12,7 +12,7 @@ from .structure import refuse
 if TYPE_CHECKING:
     from onnx import NodeProto
 
-    from .importer import Walk
+    from .walk import Walk
 
 __all__ = ["dropout", "identity", "reshape", "transpose"]
 

@@ -137,6 +137,19 @@ def test_a_burst_needs_room_to_be_collected_in():
             assert predict(network.with_depths(depths)).interval > 8
 
 
+def test_queues_of_a_deep_network_are_sized():
+    """One word too few at the end makes all layers before it fill up, a cycle a frame: the state repeats very late."""
+    layer = actor([1] + [0] * 15, [0] * 15 + [1], stages=3)
+    last = actor([1] * 1 + [0] * 15, [0] * 15 + [1], stages=4)
+    burst = actor(([1] + [0] * 3) * 4, [0] * 15 + [1], stages=2)
+    spread = actor([1] + [0] * 15, [0, 0, 1, 1] * 2 + [0] * 8, stages=1)
+    network = chain(*[t for _ in range(24) for t in (layer, Queue(2))], spread, Queue(2), burst, Queue(2), last)
+    sized = network.with_depths(size_queues(network, lambda name, depth: Queue(depth)))
+    assert predict(sized).interval == 16
+    slow = chain(*[t for _ in range(24) for t in (layer, Queue(2))], actor([1] + [0] * 16, [0] * 16 + [1]))
+    assert predict(slow).interval == 17
+
+
 def test_peaks_are_the_most_words_ever_held():
     network = chain(actor([1], [1]), Queue(5), actor([1, 0, 0, 0], [1, 0, 0, 0]))
     assert predict(network).peaks == (5,)

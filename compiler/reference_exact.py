@@ -1,0 +1,35 @@
+"""What an exact run of a model gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+__all__ = ["Reference"]
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """An exact run. Arrays are ``[frames, elements]``, elements in C order, under the names of QONNX tensors.
+
+    ``codes`` (int64) has every quantiser's output on the data, in the order of the graph; ``accumulators`` (int64)
+    every matrix product's; ``ties`` (bool) tells for each code whether float32 rounding could turn it over. ``output``
+    is float32; any float32 evaluation that meets the same codes lies within ``output_bound`` of ``output_real``
+    (float64).
+    """
+
+    codes: dict[str, np.ndarray]
+    accumulators: dict[str, np.ndarray]
+    ties: dict[str, np.ndarray]
+    output: np.ndarray
+    output_real: np.ndarray
+    output_bound: np.ndarray
+
+    def integers(self, tensor: str) -> np.ndarray:
+        """The codes or accumulators at a tensor. Raises ``KeyError`` if it has none."""
+        return self.codes[tensor] if tensor in self.codes else self.accumulators[tensor]
+
+    def tie_counts(self) -> dict[str, int]:
+        """How many codes of each quantiser are ties."""
+        return {name: int(mask.sum()) for name, mask in self.ties.items()}
