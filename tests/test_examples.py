@@ -1,0 +1,63 @@
+"""The examples run, each as a person starts it, and say what they are to say."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import gatewright
+
+EXAMPLES = Path(gatewright.__file__).resolve().parent / "examples"
+
+
+def run(name, *arguments, folder, status=0):
+    done = subprocess.run([sys.executable, EXAMPLES / name, *map(str, arguments)], cwd=folder, capture_output=True,
+                          text=True, check=False, env={**os.environ, "COLUMNS": "160"})
+    assert done.returncode == status, f"{name}\n{done.stdout}\n{done.stderr}"
+    assert "Traceback" not in done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def own_build(tmp_path_factory):
+    """A build of the example's own network after two epochs, and what the example printed."""
+    pytest.importorskip("brevitas", reason="pip install 'gatewright[train]' to run this")
+    folder = tmp_path_factory.mktemp("own")
+    said = run("train_your_own.py", "--epochs", 2, "--frames", 20, "-o", "build", folder=folder)
+    return folder / "build", said
+
+
+def test_an_own_network_is_trained_and_verified(own_build):
+    folder, said = own_build
+    assert "20 frames verified, 0 integers differ" in said
+    assert (folder / "design.json").is_file()
+    assert (folder / "rtl" / "own_axis.v").is_file()
+
+
+def test_foldings_are_explored(own_build, tmp_path):
+    said = run("explore_folding.py", own_build[0] / "model.onnx", "--input", "int5", "--input-scale", "1/8",
+               "--cycles", 512, 64, 63, folder=tmp_path)
+    assert "128 x 64, 128 x 128, 10 x 128" in said
+    rows = [line for line in said.splitlines() if "x" in line and "," in line and "│" in line]
+    intervals = [int(row.split("│")[3]) for row in rows]
+    assert len(intervals) in (2, 3)  # 63 cycles may ask for the folding that 64 did
+    assert intervals == sorted(intervals, reverse=True)
+    assert all(interval <= 512 for interval in intervals)
+
+
+def test_a_missing_model_is_one_line(tmp_path):
+    said = run("explore_folding.py", "nowhere.onnx", folder=tmp_path, status=1)
+    assert said == "explore_folding: nowhere.onnx: there is no such file; give the path of a QONNX model\n"
+
+
+def test_a_unit_runs_in_a_design_of_ones_own(tmp_path):
+    said = run("unit_in_amaranth.py", folder=tmp_path)
+    assert "72 dot products equal, 18 words each in the cycle predicted" in said
+    assert "15 cycles a frame: ceil(12/5) x ceil(40/8)" in said
+
+
+def test_every_example_is_run():
+    assert {path.name for path in EXAMPLES.glob("*.py")} == {
+        "train_your_own.py", "unit_in_amaranth.py", "explore_folding.py"}
