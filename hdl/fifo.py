@@ -129,8 +129,9 @@ class Fifo(wiring.Component):
     def _elaborate_memory(self, m, level, push, pop):
         """A ring of words between a write and a read pointer."""
         synchronous = self._kind == "block_ram"
+        # Without a style a family that has no LUT RAM (iCE40) is free to use registers.
         m.submodules.storage = memory = Memory(shape=self._parameters.bits, depth=self._depth, init=[],
-                                               attrs={"ram_style": "block" if synchronous else "distributed"})
+                                               attrs={"ram_style": "block"} if synchronous else {})
         write = memory.write_port()
         read = memory.read_port(domain="sync" if synchronous else "comb")
         fetch = Signal()
