@@ -125,7 +125,8 @@ def _failure(printed: Path, log: Path | None, top: str, family: Family, status: 
 
 def _count(module: dict, family: Family, version: str) -> Resources:
     """Count a flat netlist, the module as Yosys' ``write_json`` puts it."""
-    cells = Counter(cell["type"] for cell in module["cells"].values())
+    # What begins with a dollar sign is Yosys' own, such as notes on where a flattened module was.
+    cells = Counter(cell["type"] for cell in module["cells"].values() if not cell["type"].startswith("$"))
 
     def starting(names) -> int:
         return sum(number for cell, number in cells.items() if cell.startswith(tuple(names)))
