@@ -27,14 +27,17 @@ __all__ = ["Sources", "Tap", "cache_folder", "verilate"]
 
 # What Yosys' Verilog, as Amaranth emits it, trips over by design; anything else that Verilator warns of is an error.
 _WAIVED = ("CASEINCOMPLETE", "CASEOVERLAP", "CMPCONST", "UNOPTFLAT", "UNSIGNED", "WIDTHEXPAND", "WIDTHTRUNC")
-_VERILATOR_FLAGS = ("--cc", "--prefix", "V", "--no-timing", "-O3", "-fno-dfg", "--output-split", "20000",
-                    *(f"-Wno-{lint}" for lint in _WAIVED))
+# Whether what is undefined is zero or random is chosen when a simulation is opened, so one build serves both.
+_VERILATOR_FLAGS = ("--cc", "--prefix", "V", "--no-timing", "-O3", "--x-initial", "unique", "--x-assign", "unique",
+                    "--output-split", "20000", *(f"-Wno-{lint}" for lint in _WAIVED))
 # -fno-gnu-unique: else inline statics would be shared among all libraries of the process.
 _CXX_FLAGS = ("-std=c++20", "-fPIC", "-fvisibility=hidden", "-fno-gnu-unique", "-DVL_TIME_CONTEXT", "-DVERILATOR=1",
               "-DVL_USER_FATAL", "-DVL_USER_WARN", "-DVL_USER_FINISH", "-DVM_COVERAGE=0", "-DVM_SC=0", "-DVM_TIMING=0",
               "-DVM_TRACE=0")  # unused by the runtime and by Verilator's output; waves are told to the harness alone
 _SMALL = 300_000  # bytes of generated C++ that one translation unit takes in about two seconds
 _LARGE = 8_000_000  # beyond this, the optimiser's time outweighs what it saves
+# Bytes of Verilog beyond which Verilator's data-flow optimiser makes the C++ larger; below, it makes it faster.
+_DFG_LIMIT = 2_000_000
 _KEEP_DAYS = 30
 _NAME = re.compile(r"[A-Za-z](_?[A-Za-z0-9])*")
 
@@ -79,10 +82,10 @@ def cache_folder() -> Path:
     return (Path(base) if base and Path(base).is_absolute() else Path.home() / ".cache") / "gatewright"
 
 
-def verilate(sources: Sources, top: str, taps: Sequence[Tap], *, waves: str, x_initial: str, cache: Path) -> Path:
+def verilate(sources: Sources, top: str, taps: Sequence[Tap], *, waves: str, cache: Path) -> Path:
     """Return the folder that holds the design's ``lib.so`` and ``ports.txt`` (bits of the input and output payloads).
 
-    ``waves`` is ``""``, ``"fst"`` or ``"vcd"``; ``x_initial`` as Verilator's option of that name.
+    ``waves`` is ``""``, ``"fst"`` or ``"vcd"``.
 
     Raises
     ------
@@ -92,7 +95,7 @@ def verilate(sources: Sources, top: str, taps: Sequence[Tap], *, waves: str, x_i
     compiler = toolchain.tool("g++")
     tools = (toolchain.verilator_version(), toolchain.tool_version(compiler), platform.machine())
     harness = Path(__file__).with_name("harness.cpp").read_bytes()
-    design_key = _digest(*tools, harness, top, waves, x_initial, *_VERILATOR_FLAGS, *_CXX_FLAGS, str(cache),
+    design_key = _digest(*tools, harness, top, waves, *_VERILATOR_FLAGS, *_CXX_FLAGS, str(cache),
                          *(f"{tap.name}:{tap.bits}" for tap in taps),
                          *(part for name, data in sorted(sources.files.items()) for part in (name, data)))
     final = cache / "designs" / design_key
@@ -103,7 +106,7 @@ def verilate(sources: Sources, top: str, taps: Sequence[Tap], *, waves: str, x_i
         if waves:
             runtime.append(_entry(cache / "runtime" / _digest(*tools, *_CXX_FLAGS, waves),
                                   lambda it: _compile_waves(it, compiler, base, waves)))
-        _verilate(folder, final, sources, top, taps, waves, x_initial)
+        _verilate(folder, final, sources, top, taps, waves)
         ports = _bind(folder / "cpp", top, taps)
         (folder / "cpp" / "harness.cpp").write_bytes(harness)
         _compile_design(folder / "cpp", compiler, runtime, waves)
@@ -201,8 +204,8 @@ def _compile_waves(folder: Path, compiler: Path, base: Path, waves: str) -> None
                  folder)
 
 
-def _verilate(folder: Path, final: Path, sources: Sources, top: str, taps: Sequence[Tap], waves: str,
-              x_initial: str) -> None:
+def _verilate(folder: Path, final: Path, sources: Sources, top: str, taps: Sequence[Tap],
+              waves: str) -> None:
     private = folder / "sources"
     private.mkdir()
     for name, data in sources.files.items():
@@ -213,10 +216,11 @@ def _verilate(folder: Path, final: Path, sources: Sources, top: str, taps: Seque
     exposed = [f'public_flat_rd -module "{top}" -var "{tap.name}_{part}"\n'
                for tap in taps for part in ("payload", "valid", "ready")]
     (private / "taps.vlt").write_text("`verilator_config\n" + "".join(exposed))
-    trace = [f"--trace-{waves}"] if waves else []
-    done = toolchain.run([str(toolchain.verilator_binary()), *_VERILATOR_FLAGS, *trace, "--x-assign", x_initial,
-                          "--x-initial", x_initial, "--top-module", top, "-Mdir", "cpp", "sources/taps.vlt",
-                          *(f"sources/{name}" for name in sources.verilog)], cwd=folder)
+    options = [f"--trace-{waves}"] if waves else []
+    if sum(len(sources.files[name]) for name in sources.verilog) > _DFG_LIMIT:
+        options.append("-fno-dfg")
+    done = toolchain.run([str(toolchain.verilator_binary()), *_VERILATOR_FLAGS, *options, "--top-module", top, "-Mdir",
+                          "cpp", "sources/taps.vlt", *(f"sources/{name}" for name in sources.verilog)], cwd=folder)
     if done.returncode:
         lines = [line for line in done.stderr.splitlines() if line.startswith(("%Error", "%Warning"))]
         raise UserError(f"Verilator refuses the design: {(lines or [done.stderr or 'no message'])[0]}", where=top,

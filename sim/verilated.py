@@ -115,7 +115,8 @@ def build(sources: Sources, top: str, taps: Sequence[Tap] = (), *, waves: bool =
     waves
         Build the (slower) variant that can write waves: FST where the headers of lz4 and zlib are installed, else VCD.
     x_initial
-        ``"fast"``, or ``"unique"``: everything that the design leaves undefined starts with random bits.
+        ``"fast"``: what the design leaves undefined starts as zeros, or ``"unique"``: as random bits, chosen by the
+        seed of ``Library.open``. Both come from one compilation.
     cache
         Where to keep the result; by default ``verilate.cache_folder()``.
 
@@ -132,7 +133,7 @@ def build(sources: Sources, top: str, taps: Sequence[Tap] = (), *, waves: bool =
         raise ValueError(f"taps must have distinct names, not {[tap.name for tap in taps]!r}")
     cache = cache_folder() if cache is None else Path(cache).resolve()
     form = trace_format(toolchain.tool("g++"), cache) if waves else ""
-    folder = verilate(sources, top, taps, waves=form, x_initial=x_initial, cache=cache)
+    folder = verilate(sources, top, taps, waves=form, cache=cache)
     input_bits, output_bits = map(int, (folder / "ports.txt").read_text().split())
     return Library(folder / "lib.so", tuple(taps), input_bits, output_bits, form, x_initial)
 

@@ -179,6 +179,10 @@ def test_unique_starts_undefined_registers_with_bits_of_the_seed(build):
             value = int(simulation.run(words_of(8, 1), 1, max_cycles=10).outputs[0, 0])
             assert seen.setdefault(seed, value) == value
     assert len(set(seen.values())) > 1
+    zeros = build(source)
+    assert zeros.path == library.path
+    with zeros.open(seed=1) as simulation:
+        assert simulation.run(words_of(8, 1), 1, max_cycles=10).outputs[0, 0] == 0
 
 
 @pytest.mark.parametrize("depth", [1, 4, 10])
