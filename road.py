@@ -142,7 +142,7 @@ def walk(output: Path, console: Console, bar: Callable[[str], AbstractContextMan
     console.rule("2 · build: QONNX to Verilog")
     recipe = trained.recipe
     design = compiler.compile(compiler.load(model, input=recipe.input_type, input_scale=recipe.input_scale),
-                              fps=500_000, clock=32.0)
+                              fps=20_000, clock=24.0)
     with bar("build") as step:
         total = len(design.dataflow.stages) + 1
         done = iter(range(total + 1))

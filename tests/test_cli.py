@@ -1,0 +1,157 @@
+"""The command line as a person meets it: help that teaches, one line for what is wrong, and the exit codes."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+from typer.testing import CliRunner
+
+QUANT = "qonnx.custom_op.general"
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """x -> sign -> 6x10 binary layer -> batch norm -> sign -> 3x6 binary layer."""
+    rng = np.random.default_rng(3)
+    constants, nodes, last = [], [], "x"
+
+    def constant(array):
+        constants.append(numpy_helper.from_array(np.asarray(array, dtype=np.float32), f"c{len(constants)}"))
+        return constants[-1].name
+
+    def node(kind, *inputs, domain="", **attributes):
+        name = f"t{len(nodes)}"
+        nodes.append(helper.make_node(kind, inputs, [name], name=f"{kind}_{len(nodes)}", domain=domain, **attributes))
+        return name
+
+    one = constant(1.0)
+    for inputs, outputs in ((10, 6), (6, 3)):
+        weights = node("BipolarQuant", constant(rng.normal(size=(outputs, inputs))), one, domain=QUANT)
+        last = node("Gemm", node("BipolarQuant", last, one, domain=QUANT), weights, transB=1)
+        if outputs == 6:
+            last = node("BatchNormalization", last, *(constant(a) for a in (
+                rng.normal(size=6), rng.normal(size=6), rng.normal(size=6), rng.uniform(0.5, 2, size=6))))
+    graph = helper.make_graph(nodes, "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 10])],
+                              [helper.make_tensor_value_info(last, TensorProto.FLOAT, [1, 3])], constants)
+    path = tmp_path_factory.mktemp("cli") / "small.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13), helper.make_opsetid(QUANT, 1)],
+                                ir_version=10), path)
+    np.savez(path.with_name("data.npz"), x=rng.integers(0, 256, size=(40, 10)).astype(np.uint8),
+             y=rng.integers(0, 3, size=40))
+    return path
+
+
+def run(*words, cwd=None):
+    return subprocess.run([sys.executable, "-m", "gatewright.cli", *map(str, words)], capture_output=True, text=True,
+                          cwd=cwd, check=False)
+
+
+@pytest.fixture(scope="module")
+def built(model):
+    folder = model.with_name("build")
+    done = run("build", model, "-o", folder, "--input", "uint8", "--input-scale", "1/255", "--folding", "4x3,2x4")
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_verify_simulate_and_report(built):
+    data = built.with_name("data.npz")
+    done = run("verify", built, "--data", data, "--seed", "4")
+    assert done.returncode == 0, done.stderr
+    record = json.loads((built / "report.json").read_text())["verification"]
+    assert (record["frames"], record["mismatches"], record["seed"]) == (40, 0, 4)
+    assert "40 frames" in (built / "report.html").read_text()
+    done = run("simulate", built, "--data", data, "--frames", "12", "-o", built.with_name("answers.npz"), "--seed", "1")
+    assert done.returncode == 0, done.stderr
+    with np.load(built.with_name("answers.npz")) as answers:
+        assert answers["integers"].shape == answers["logits"].shape == (12, 3)
+    done = run("report", built)
+    assert done.returncode == 0, done.stderr
+    assert "0 integers differ" in done.stdout
+
+
+def test_a_flipped_bit_ends_with_1_and_is_recorded(model, built, tmp_path):
+    folder = tmp_path / "broken"
+    assert run("build", model, "-o", folder, "--input", "uint8", "--input-scale", "1/255").returncode == 0
+    path = next(folder.glob("rtl/*_fc1_weights.hex"))
+    first, *rest = path.read_text().split()
+    path.write_text("\n".join([f"{int(first, 16) ^ 1:0{len(first)}x}", *rest]) + "\n")
+    waves = tmp_path / "waves.fst"
+    done = run("verify", folder, "--data", built.with_name("data.npz"), "--waves", waves)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "layer Gemm_" in done.stderr
+    assert "output of fc1, frame 0" in done.stderr
+    record = json.loads((folder / "report.json").read_text())["verification"]
+    assert record["mismatches"] > 0
+    assert record["failure"] in done.stderr
+    assert [path for path in tmp_path.glob("waves.*") if path.stat().st_size > 0]
+
+
+BAD = [
+    (["build", "absent.onnx", "-o", "b"], "absent.onnx"),
+    (["build", "MODEL", "-o", "b", "--input", "float8"], "--input"),
+    (["build", "MODEL", "-o", "b", "--input", "uint8", "--input-scale", "x"], "--input-scale"),
+    (["build", "MODEL", "-o", "b", "--folding", "4x3"], "--folding"),
+    (["build", "MODEL", "-o", "b", "--folding", "absent.json"], "--folding"),
+    (["build", "MODEL", "-o", "b", "--fps", "1e12"], "--fps"),
+    (["build", "MODEL", "-o", "b", "--clock", "-5"], "--clock"),
+    (["build", "MODEL", "-o", "b", "--lut", "7"], "--lut"),
+    (["build", "MODEL", "-o", "MODEL"], "is there already and is no folder"),
+    (["build", "MODEL", "-o", "MODEL/inside"], "small.onnx"),
+    (["verify", "absent", "--data", "DATA"], "absent: no such folder"),
+    (["verify", ".", "--data", "DATA"], "no build here"),
+    (["verify", "BUILD", "--data", "absent.npy"], "absent.npy: no such file"),
+    (["verify", "BUILD", "--data", "MODEL"], "small.onnx"),
+    (["verify", "BUILD", "--data", "DATA", "--labels", "absent.npy"], "absent.npy"),
+    (["verify", "BUILD", "--data", "DATA", "--x-initial", "zero"], "--x-initial"),
+    (["simulate", "BUILD", "--data", "DATA", "-o", "absent/answers.npz"], "absent"),
+    (["report", "absent"], "absent"),
+    (["train", "no-such-recipe", "-o", "m.onnx"], "no-such-recipe"),
+    (["train", "digits-w1a1", "-o", "absent/m.onnx"], "absent"),
+    (["train", "digits-w1a1", "-o", "m.onnx", "--data", "absent"], "absent"),
+]
+
+
+@pytest.mark.parametrize(("words", "names"), BAD, ids=[" ".join(words) for words, _ in BAD])
+def test_bad_input_is_one_line_and_exit_code_2(model, built, tmp_path, words, names):
+    if words[0] == "train":
+        pytest.importorskip("brevitas", reason="pip install 'gatewright[train]' to run this")
+    if "--data" in words and words[0] == "train":
+        words = ["train", "tfc-w1a1", *words[2:]]
+    places = {"MODEL": str(model), "DATA": str(built.with_name("data.npz")), "BUILD": str(built)}
+    words = [places.get(word, word.replace("MODEL/", f"{model}/")) for word in words]
+    done = run(*words, cwd=tmp_path)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert done.stderr.startswith("gatewright: ")
+    assert done.stderr.count("\n") == 1
+    assert names in done.stderr
+    assert "Traceback" not in done.stderr + done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_help_teaches():
+    from gatewright.cli import app
+
+    result = CliRunner().invoke(app, ["--help"])
+    assert result.exit_code == 0
+    for command in ("train", "build", "verify", "simulate", "report", "demo"):
+        assert command in result.stdout
+        said = CliRunner().invoke(app, [command, "--help"])
+        assert said.exit_code == 0
+        assert len(said.stdout.splitlines()) > 5
+
+
+def test_interrupted_work_leaves_no_folder_behind(model, tmp_path):
+    """A build killed on its way leaves nothing that looks like a build."""
+    child = subprocess.Popen([sys.executable, "-m", "gatewright.cli", "build", str(model), "-o", str(tmp_path / "out")],
+                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    child.kill()
+    child.wait()
+    assert not (tmp_path / "out").exists()
+    assert Path(model).is_file()
