@@ -49,7 +49,7 @@ TOOLS := CXX=g++ LINK=g++ AR=ar PERL=perl PYTHON3=$(PYTHON) CFG_CXXFLAGS_STD=-st
 
 .PHONY: test clean
 test: $(BUILD)/$(TOP)
-	cp $(MEMORIES) $(BUILD)/ 2>/dev/null || true
+	$(if $(MEMORIES),cp $(MEMORIES) $(BUILD)/)
 	$(PYTHON) run.py $(TOP) test_@NAME@ $(BUILD) $(FILTER)
 
 $(BUILD)/$(TOP): $(SOURCES) ports.vlt Makefile
