@@ -1,6 +1,8 @@
-"""The examples run, each as a person starts it, and say what they are to say."""
+"""The examples and the Python of docs/ run, each as a person starts it, and say what they are to say."""
 
+import doctest
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +11,8 @@ import pytest
 
 import gatewright
 
-EXAMPLES = Path(gatewright.__file__).resolve().parent / "examples"
+ROOT = Path(gatewright.__file__).resolve().parent
+EXAMPLES = ROOT / "examples"
 
 
 def run(name, *arguments, folder, status=0):
@@ -61,3 +64,30 @@ def test_a_unit_runs_in_a_design_of_ones_own(tmp_path):
 def test_every_example_is_run():
     assert {path.name for path in EXAMPLES.glob("*.py")} == {
         "train_your_own.py", "unit_in_amaranth.py", "explore_folding.py"}
+
+
+def test_the_pages_python_runs(tmp_path):
+    """The guide's network, its Python road, and the architecture page's look inside, one after the other."""
+    pytest.importorskip("brevitas", reason="pip install 'gatewright[train]' to run this")
+    said = []
+    for page, count in (("guide.md", 2), ("architecture.md", 1)):
+        blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / "docs" / page).read_text(), re.MULTILINE | re.DOTALL)
+        assert len(blocks) == count
+        for block in blocks:
+            done = subprocess.run([sys.executable, "-c", block], cwd=tmp_path, capture_output=True, text=True,
+                                  check=False)
+            assert done.returncode == 0, f"{page}: {done.stderr}"
+            said.append(done.stdout)
+    # 96 rows in 8 folds by 64 columns in 5; labels are the network's own answers.
+    assert said[1].splitlines()[0].startswith("40 ")
+    assert said[1].splitlines()[1] == "1.0 {'predicted': 40, 'measured': 40}"
+    assert said[2].count("graph own\n") == 2
+    assert (tmp_path / "own-build" / "design.json").is_file()
+
+
+def test_the_schedule_of_the_hardware_page(capsys):
+    lines = (ROOT / "docs" / "hardware.md").read_text().splitlines()
+    session = "\n".join(line for line in lines if line.startswith((">>> ", "([1, 1, 1")))
+    test = doctest.DocTestParser().get_doctest(session, {}, "hardware.md", None, None)
+    assert len(test.examples) == 4
+    assert doctest.DocTestRunner().run(test).failed == 0, capsys.readouterr().out
