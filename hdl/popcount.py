@@ -167,22 +167,23 @@ class _Tree:
 
     def _gates(self, bits: Iterable[Value]) -> list[Value]:
         """Count a few bits by full and half adders; the result's bits, lowest first, are expressions."""
-        column, result = list(bits), []
+        # Each bit, and whether it is an expression without a signal of its own. An adder uses its inputs several times,
+        # so what goes into one gets its name then.
+        column, result = [(bit, False) for bit in bits], []
         while column:
             carries, odd = [], len(column) % 2
             while len(column) > 1:
-                # A bit that goes into an adder is used several times there, so it gets its name now.
-                a, b, *c = (bit if isinstance(bit, Signal) else self._signal(bit, role="b") for bit in column[:3])
+                a, b, *c = (self._signal(bit, role="b") if bare else bit for bit, bare in column[:3])
                 del column[:3]
                 if not c:
-                    column.append(a ^ b)
-                    carries.append(a & b)
+                    column.append((a ^ b, True))
+                    carries.append((a & b, True))
                     continue
                 # ABC maps an odd count best as a chain of full adders, a count that ends in a half adder as a tree; and
                 # it is not indifferent to where in the next full adder the sum goes.
-                column.insert(len(column) if not odd else 2 if self._lut == 4 else 0, a ^ b ^ c[0])
-                carries.append((a & b) | (c[0] & (a ^ b)))
-            result += column
+                column.insert(len(column) if not odd else 2 if self._lut == 4 else 0, (a ^ b ^ c[0], True))
+                carries.append(((a & b) | (c[0] & (a ^ b)), True))
+            result += [bit for bit, _ in column]
             column = carries
         return result
 
