@@ -9,7 +9,7 @@ from ..recipe import Recipe
 
 
 def _build() -> BinaryMLP:
-    return BinaryMLP((784, 256, 256, 256, 10), input_dropout=0.1, dropout=0.1)
+    return BinaryMLP((784, 256, 256, 256, 10), input_dropout=0.1)
 
 
 RECIPE = Recipe(
@@ -25,5 +25,6 @@ RECIPE = Recipe(
     learning_rate=1e-2,
     patience=30,
     validation=5000,
+    shift=1,
     required=97.5,
 )
