@@ -33,6 +33,15 @@ it is the integer that the network computes, and every cycle the one predicted.
 
 console = Console()
 
+
+@app.callback(invoke_without_command=True)
+def _version(version: Annotated[bool, typer.Option("--version", help="Say the version and end.")] = False) -> None:
+    if version:
+        from . import __version__
+
+        print(f"gatewright {__version__}")
+        raise typer.Exit
+
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A build folder, made by `gatewright build`.")]
 DataFile = Annotated[Path, typer.Option(
     "--data", metavar="FILE", help="Frames: `.npy`, `.npz` (`x`, perhaps `y`) or IDX (`.gz` too). Integers are the "
@@ -80,19 +89,29 @@ def build(
     lut: Annotated[int, typer.Option(help="Inputs of the target's lookup table, 4 or 6.")] = 4,
     name: Annotated[str | None, typer.Option(help="The top module's name; by default the file's.")] = None,
 ) -> None:
-    """Compile a QONNX file to Verilog: a folder with the RTL, a cocotb bench, and a report."""
+    """Compile a QONNX file to Verilog: a folder with the RTL, a cocotb bench, and a report.
+
+    Without `--fps` or `--folding`, lanes are chosen so that a frame takes at most 256 cycles.
+    """
     from . import compiler
+    from .compiler import build as folders
     from .compiler.report import console as table
     from .compiler.report import summarise
+    from .road import advice, streams
 
-    design = compiler.compile(compiler.load(model, input=input_type, input_scale=input_scale, name=name),
-                              folding=folding, fps=fps, clock=clock, top1=top1, lut=lut)
+    folders.check_place(output)
+    loaded = compiler.load(model, input=input_type, input_scale=input_scale, name=name)
+    design = compiler.compile(loaded, folding=folding, fps=fps, clock=clock, top1=top1, lut=lut)
     with _bar("build") as step:
         total = len(design.dataflow.stages) + 1
         done = iter(range(total + 1))
         design.write(output, progress=lambda stage: step(f"Verilog of {stage}", next(done), total))
     console.print(table(summarise(design)))
-    console.print(f"written to [bold]{output}[/]; next: gatewright verify {output} --data FILE", highlight=False)
+    for line in (streams(design), advice(loaded)):
+        if line:
+            console.print(line, highlight=False, soft_wrap=True)
+    console.print(f"written to [bold]{output}[/]; next: gatewright verify {output} --data FILE", highlight=False,
+                  soft_wrap=True)
 
 
 @app.command()
@@ -111,8 +130,9 @@ def verify(
     from . import compiler
     from .compiler import build as folders
     from .compiler.data import read
-    from .compiler.report import console as table
+    from .road import check_file, proven
 
+    check_file(waves)
     if x_initial not in ("fast", "unique"):
         raise UserError(f"{x_initial!r} is neither fast nor unique", where="--x-initial", remedy="say one of them")
     design = compiler.Design.open(folder)
@@ -125,7 +145,8 @@ def verify(
         if error.verification is not None:
             folders.record(folder, verification=error.verification.to_json())
         raise
-    console.print(table(folders.record(folder, verification=verification.to_json())))
+    folders.record(folder, verification=verification.to_json())
+    console.print(proven(design, verification))
 
 
 @app.command()

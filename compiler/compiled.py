@@ -35,6 +35,11 @@ class Model:
         return self.graph.name
 
     @property
+    def says(self) -> dict[str, str]:
+        """What the file says of itself: its metadata, of which Gatewright's recipes write ``gatewright.input``."""
+        return {entry.key: entry.value for entry in self.imported.model.model.metadata_props}
+
+    @property
     def layers(self) -> tuple[Dense, ...]:
         """The fully connected layers, in order."""
         return tuple(node for node in self.graph.nodes if isinstance(node, Dense))
@@ -61,6 +66,9 @@ def load(path: str | Path, *, input: str | None = None, input_scale: str | Fract
     if input is None and input_scale is not None:
         raise UserError("a scale without a type", where="--input-scale", remedy="say --input too, as in --input uint8")
     scale = Fraction(1) if input_scale is None else _scale(input_scale)
+    if name is not None and emit.module_name(name) != name.lower():
+        raise UserError(f"{name!r} is no name for a Verilog module", where="--name",
+                        remedy="use letters, digits and single underscores, a letter first")
     imported = frontend.import_model(path, input_type=input, input_scale=scale if input else None,
                                      name=emit.module_name(name or Path(path).stem))
     return Model(imported, passes.run(imported.graph), None if input is None else (input, str(scale)))
@@ -158,6 +166,13 @@ class Compiled:
     def codes(self, x: np.ndarray) -> np.ndarray:
         """Frames as the accelerator's input codes, int64 ``[frames, channels]`` (see :func:`..data.encode`)."""
         return data.encode(np.asarray(x), self.graph.spec)
+
+    def check_labels(self, y: np.ndarray) -> None:
+        """Raise ``UserError`` unless labels are classes that the network can answer."""
+        classes = len(self.model.layers[-1].weights)
+        if len(y) and not 0 <= y.min() <= y.max() < classes:
+            raise UserError(f"labels range from {y.min()} to {y.max()}; the network answers 0 to {classes - 1}",
+                            where="labels", remedy="number the classes from 0, as in training")
 
     def logits(self, values: Mapping[str, np.ndarray]) -> np.ndarray | None:
         """The model's float32 output ``[frames, channels]``, by the host's final expression; None with ``top1``."""

@@ -54,7 +54,11 @@ def read(path: Path, labels: Path | None = None) -> Data:
     elif path.suffix == ".npy":
         x = _numpy(path)["x"]
     else:
-        x = read_idx(path)
+        try:
+            x = read_idx(path)
+        except UserError as error:
+            raise UserError(f"is read as IDX for its name ends neither in .npy nor .npz: {error.what}", where=str(path),
+                            remedy="save other data with numpy.savez(file, x=frames, y=labels)") from None
         beside = path.with_name(path.name.replace("images-idx3", "labels-idx1"))
         if labels is None and beside != path and beside.is_file():
             labels = beside
@@ -78,9 +82,12 @@ def _numpy(path: Path) -> dict[str, Any]:
                 return {"x": loaded}
             found = {name: loaded[name] for name in loaded.files if name in ("x", "y")}
             return found or dict.fromkeys(loaded.files)
-    except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile) as error:
-        raise UserError(f"cannot be read as a NumPy file: {error}", where=str(path),
-                        remedy="save plain arrays with numpy.save or numpy.savez (no objects)") from None
+    except OSError as error:
+        raise UserError(f"cannot be read: {error.strerror or error}", where=str(path)) from None
+    except (ValueError, EOFError, MemoryError, zipfile.BadZipFile):
+        # NumPy's own words advise to unpickle, which nobody should.
+        raise UserError("cannot be read as a NumPy file of plain numbers", where=str(path),
+                        remedy="save arrays with numpy.save or numpy.savez (no objects)") from None
 
 
 def encode(x: np.ndarray, spec: InputSpec) -> np.ndarray:

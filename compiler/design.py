@@ -42,6 +42,8 @@ class Design(Compiled):
         """
         x = np.asarray(x)
         codes = self.codes(x)
+        if y is not None:
+            self.check_labels(np.asarray(y))
         # Codes of the model's own first quantiser say less than the floats they came from.
         inputs = x if self.graph.spec.encoder is not None and x.dtype.kind == "f" else None
         return verify(self, codes, y, inputs=inputs, seed=seed, **options)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -46,7 +47,9 @@ def parse(text: str) -> tuple[Fold, ...]:
     if text.endswith(".json"):
         try:
             entries = json.loads(Path(text).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+        except OSError as error:
+            raise UserError(f"cannot read {text}: {error.strerror}", where="--folding", remedy=example) from None
+        except ValueError as error:
             raise UserError(f"cannot read {text}: {error}", where="--folding", remedy=example) from None
         if not isinstance(entries, list):
             raise UserError(f"{text} must hold a list, one entry a layer", where="--folding", remedy=example)
@@ -69,7 +72,7 @@ def cycles_for(fps: float, clock_mhz: float) -> int:
     UserError
         If the frame rate is not positive or above one frame a cycle.
     """
-    if not fps > 0:
+    if not (fps > 0 and math.isfinite(fps)):
         raise UserError(f"a frame rate must be positive, not {fps:g} frames/s", where="--fps")
     cycles = Fraction(clock_mhz) * 1_000_000 // Fraction(fps)
     if cycles < 1:

@@ -6,6 +6,7 @@ word is missing or surplus, that a word once offered stays, and each FIFO's peak
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +37,7 @@ class Difference(MismatchError):
 @dataclass(frozen=True, eq=False)
 class Measured:
     """A run that agreed with golden and engine. ``outputs`` are the words that left,
-    ``times`` the cycles of the transfers at each edge.
+    ``times`` the cycles of the transfers at each edge, ``seconds`` the simulation's alone.
     """
 
     outputs: np.ndarray
@@ -44,6 +45,8 @@ class Measured:
     peaks: tuple[int, ...]
     cycles: int
     predicted_cycles: int
+    seconds: float
+    waves: Path | None
 
 
 class Hardware:
@@ -55,6 +58,11 @@ class Hardware:
         self._layer = {stage.output.name: stage for stage in dataflow.stages}
         taps = [verilated.Tap(edge.name, edge.bits) for edge in dataflow.edges[1:-1]]
         self._library = verilated.build(verilated.Sources(files), name, taps, x_initial=x_initial, waves=waves)
+
+    @property
+    def wave_suffix(self) -> str:
+        """``.fst`` or ``.vcd``: what waves are written as."""
+        return f".{self._library.waves}"
 
     def run(self, values: Mapping[str, np.ndarray], *, offers: np.ndarray = _ALWAYS, accepts: np.ndarray = _ALWAYS,
             reset_after: int = 0, seed: int = 0, waves: Path | None = None) -> Measured:
@@ -90,10 +98,12 @@ class Hardware:
             if reset_after:
                 simulation.run(words, edges[-1].words * frames, max_cycles=reset_after, offers=offers, accepts=accepts)
                 simulation.reset()
+            began = time.perf_counter()
             run = simulation.run(
                 words, edges[-1].words * frames, max_cycles=trace.cycles + 4 * _SETTLE, offers=offers, accepts=accepts,
                 capture=names, times=names, settle=_SETTLE, waves=waves,
                 queues=[(stage.input.name, stage.output.name) for stage in self._dataflow.fifos])
+            seconds = time.perf_counter() - began
         for edge in edges:
             self._check_values(edge, run.words[edge.name], values[edge.value])
         for name, cycle in run.unstable.items():
@@ -104,7 +114,8 @@ class Hardware:
             if predicted != measured:
                 raise Difference(f"layer {stage.layer}: {stage.name} peaks at {measured} words, predicted {predicted}",
                                  boundary=stage.output.name, count=0, frame=0)
-        return Measured(run.outputs, run.times, run.peaks, int(run.times["o"][-1]) + 1, trace.cycles)
+        return Measured(run.outputs, run.times, run.peaks, int(run.times["o"][-1]) + 1, trace.cycles,
+                        seconds, run.waves)
 
     def _where(self, edge: str) -> str:
         if edge == "i":

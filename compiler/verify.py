@@ -219,8 +219,11 @@ class _Waving:
         except Difference as error:
             if self._waves is not None:
                 upto = {name: frames[: error.frame + 1] for name, frames in values.items()}
+                waving = self._make(waves=True)
                 with suppress(Difference):
-                    self._make(waves=True).run(upto, waves=self._waves, **options)
+                    waving.run(upto, waves=self._waves, **options)
+                raise Difference(f"{error} [waves in {self._waves.with_suffix(waving.wave_suffix)}]",
+                                 boundary=error.boundary, count=error.count, frame=error.frame) from None
             raise
 
 

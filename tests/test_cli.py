@@ -1,6 +1,7 @@
 """The command line as a person meets it: help that teaches, one line for what is wrong, and the exit codes."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -111,7 +112,11 @@ BAD = [
     (["verify", "BUILD", "--data", "DATA", "--labels", "absent.npy"], "absent.npy"),
     (["verify", "BUILD", "--data", "DATA", "--x-initial", "zero"], "--x-initial"),
     (["simulate", "BUILD", "--data", "DATA", "-o", "absent/answers.npz"], "absent"),
-    (["report", "absent"], "absent"),
+    (["report", "absent"], "absent: no such folder"),
+    (["build", "MODEL", "-o", "b", "--fps", "inf"], "--fps"),
+    (["build", "MODEL", "-o", "b", "--name", "a;$finish"], "--name"),
+    (["verify", "BUILD", "--data", "DATA", "--waves", "absent/w.fst"], "absent/w.fst: is in a folder that does not"),
+    (["simulate", "BUILD", "--data", "DATA", "-o", "."], "is a folder; name a file"),
     (["train", "no-such-recipe", "-o", "m.onnx"], "no-such-recipe"),
     (["train", "digits-w1a1", "-o", "absent/m.onnx"], "absent"),
     (["train", "digits-w1a1", "-o", "m.onnx", "--data", "absent"], "absent"),
@@ -133,6 +138,27 @@ def test_bad_input_is_one_line_and_exit_code_2(model, built, tmp_path, words, na
     assert names in done.stderr
     assert "Traceback" not in done.stderr + done.stdout
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("damage", "message"), [
+    (lambda folder: (folder / "report.json").write_text("[]"), "report.json holds no JSON object"),
+    (lambda folder: next(folder.glob("rtl/*_fc0_weights.hex")).unlink(), "fc0_weights.hex is missing; build it again"),
+])
+def test_damaged_builds_are_one_line(built, tmp_path, damage, message):
+    folder = tmp_path / "build"
+    shutil.copytree(built, folder)
+    damage(folder)
+    done = run("verify", folder, "--data", built.with_name("data.npz"))
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert message in done.stderr
+
+
+def test_labels_that_the_network_cannot_answer_are_refused(built, tmp_path):
+    np.savez(tmp_path / "data.npz", x=np.zeros((2, 10), dtype=np.uint8), y=np.array([0, 3]))
+    done = run("verify", built, "--data", tmp_path / "data.npz")
+    assert done.returncode == 2
+    assert "labels range from 0 to 3; the network answers 0 to 2" in done.stderr
 
 
 def test_help_teaches():
