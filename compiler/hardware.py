@@ -27,7 +27,9 @@ _SETTLE = 64
 
 
 class Difference(MismatchError):
-    """The RTL is not what was computed or predicted. ``count`` integers differ; ``frame`` is the first that does."""
+    """The RTL is not what was computed or predicted. ``count`` integers differ; ``frame``, counted
+    from the run's first, is the first that does.
+    """
 
     def __init__(self, message: str, *, boundary: str, count: int, frame: int):
         super().__init__(message)
@@ -65,7 +67,7 @@ class Hardware:
         return f".{self._library.waves}"
 
     def run(self, values: Mapping[str, np.ndarray], *, offers: np.ndarray = _ALWAYS, accepts: np.ndarray = _ALWAYS,
-            reset_after: int = 0, seed: int = 0, waves: Path | None = None) -> Measured:
+            reset_after: int = 0, seed: int = 0, begin: int = 0, waves: Path | None = None) -> Measured:
         """Drive a batch of frames from reset and check everything.
 
         Parameters
@@ -78,6 +80,8 @@ class Hardware:
             If positive: run so many cycles, reset in the middle of what was going on, and only then run the batch.
         seed
             Of the random state that a design built with ``x_initial="unique"`` starts from.
+        begin
+            The number that messages give the first frame.
         waves
             Write a file of waves.
 
@@ -105,11 +109,11 @@ class Hardware:
                 queues=[(stage.input.name, stage.output.name) for stage in self._dataflow.fifos])
             seconds = time.perf_counter() - began
         for edge in edges:
-            self._check_values(edge, run.words[edge.name], values[edge.value])
+            self._check_values(edge, run.words[edge.name], values[edge.value], begin)
         for name, cycle in run.unstable.items():
             raise Difference(f"{self._where(name)}: a word was withdrawn or changed before it was taken, in cycle "
                              f"{cycle}", boundary=name, count=0, frame=0)
-        self._check_times(run.times, trace)
+        self._check_times(run.times, trace, begin)
         for stage, predicted, measured in zip(self._dataflow.fifos, trace.peaks, run.peaks, strict=True):
             if predicted != measured:
                 raise Difference(f"layer {stage.layer}: {stage.name} peaks at {measured} words, predicted {predicted}",
@@ -123,18 +127,18 @@ class Hardware:
         stage = self._layer[edge]
         return f"layer {stage.layer}, output of {stage.name}"
 
-    def _check_values(self, edge: Edge, rows: np.ndarray, expected: np.ndarray) -> None:
+    def _check_values(self, edge: Edge, rows: np.ndarray, expected: np.ndarray, begin: int) -> None:
         got = unpack(rows, edge)
         frames = min(len(got), len(expected))
         differs = got[:frames] != expected[:frames]
         count = int(np.count_nonzero(differs))
         if count:
             frame, index = (int(k) for k in np.argwhere(differs)[0])
-            raise Difference(f"{self._where(edge.name)}, frame {frame}, index {index}: expected "
+            raise Difference(f"{self._where(edge.name)}, frame {begin + frame}, index {index}: expected "
                              f"{int(expected[frame, index])}, got {int(got[frame, index])} ({count} of {differs.size} "
-                             "integers differ there)", boundary=edge.name, count=count, frame=frame)
+                             f"integers differ there)", boundary=edge.name, count=count, frame=frame)
 
-    def _check_times(self, times: Mapping[str, np.ndarray], trace: Trace) -> None:
+    def _check_times(self, times: Mapping[str, np.ndarray], trace: Trace, begin: int) -> None:
         first: tuple[int, int, str, str] | None = None
         for order, edge in enumerate(self._dataflow.edges):
             predicted, measured = trace.times[edge.name], times[edge.name]
@@ -151,8 +155,8 @@ class Hardware:
                          if len(predicted) > common else f"in cycle {cycle}, predicted never")
             else:
                 continue
-            message = (f"{self._where(edge.name)}: word {word % edge.words} of frame {word // edge.words} crossed "
-                       f"{found}")
+            message = (f"{self._where(edge.name)}: word {word % edge.words} of frame {begin + word // edge.words} "
+                       f"crossed {found}")
             # Readiness passes upstream within a cycle and words do not pass downstream, so of the streams that part in
             # the same cycle the last is where it began.
             if first is None or (cycle, -order) < first[:2]:

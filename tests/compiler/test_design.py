@@ -370,3 +370,22 @@ def test_amaranths_simulator_runs_the_same_design(design, frames):
     size = -(-edges[-1].bits // 8)
     rows = np.array([list(word.to_bytes(size, "little")) for word in got], dtype=np.uint8)
     assert np.array_equal(unpack(rows, edges[-1]), golden[edges[-1].value])
+
+
+def test_a_difference_names_the_frame_of_the_whole_data(design, frames, monkeypatch):
+    """Frames go through the RTL in batches; a message counts from the first of all."""
+    monkeypatch.setattr("gatewright.compiler.verify._Run._batch_size", lambda self: 40)
+    kept = run_golden(design.graph, frames)
+
+    def wrong(graph, codes):
+        values = run_golden(graph, codes)
+        if len(codes) == 40 and np.array_equal(codes, frames[80:120]):  # the golden side of one batch is changed
+            output = values[graph.output].copy()
+            output[7, 2] += 1
+            values[graph.output] = output
+        return values
+
+    monkeypatch.setattr("gatewright.compiler.verify.run_golden", wrong)
+    right = int(kept[design.graph.output][87, 2])
+    with pytest.raises(MismatchError, match=rf"frame 87, index 2: expected {right + 1}, got {right} \(1 of 200 "):
+        design.verify(frames)
