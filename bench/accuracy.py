@@ -25,7 +25,7 @@ def main(arguments: list[str]) -> int:
     chosen = [recipes.get(name) for name in arguments or DEFAULT]
     table = Table(title="accuracy with the recipes' own settings", title_justify="left")
     for column in ("recipe", "test accuracy", "required", "training accuracy", "weight bits", "epochs", "seconds"):
-        table.add_column(column, justify="left" if column == "recipe" else "right")
+        table.add_column(column, justify="left" if column == "recipe" else "right", no_wrap=column == "recipe")
     short = []
     for recipe in chosen:
         trained = train(recipe, console=Console(stderr=True))
