@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from amaranth.hdl import *
-from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from .counter import wrapping_counter
 from .elastic import ElasticStages
 from .lanes import check_positive, lane_stream, words
 from .schedule import Schedule
+from .unit import Unit
 
 __all__ = ["ArgMaxParameters", "ArgMaxUnit"]
 
@@ -52,7 +52,7 @@ class ArgMaxParameters:
         return Schedule(np.ones((self.phases, 1)), gives, stages=2)
 
 
-class ArgMaxUnit(wiring.Component):
+class ArgMaxUnit(Unit):
     """The index of the largest integer of a frame; of equal ones, the lowest index (as ``numpy.argmax``).
 
     Takes a word a cycle, gives one index a frame, 2 cycles after the frame's last word.
@@ -66,17 +66,11 @@ class ArgMaxUnit(wiring.Component):
     """
 
     def __init__(self, parameters: ArgMaxParameters):
-        self._parameters = p = parameters
-        super().__init__({"i": In(lane_stream(signed(p.bits), p.lanes)), "o": Out(lane_stream(p.index_bits, 1))})
-
-    @property
-    def parameters(self) -> ArgMaxParameters:
-        return self._parameters
-
-    @property
-    def schedule(self) -> Schedule:
-        """The unit's timing."""
-        return self._parameters.schedule
+        p = parameters
+        super().__init__(parameters, {
+            "i": In(lane_stream(signed(p.bits), p.lanes)),
+            "o": Out(lane_stream(p.index_bits, 1)),
+        })
 
     def elaborate(self, platform):
         m = Module()

@@ -9,12 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from amaranth.hdl import *
-from amaranth.lib import stream, wiring
+from amaranth.lib import stream
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from .lanes import check_positive
 from .schedule import Queue
+from .unit import Unit
 
 __all__ = ["KINDS", "Fifo", "FifoParameters", "choose_kind"]
 
@@ -61,7 +62,7 @@ class FifoParameters:
         return Queue(self.depth, latency=2 if self.kind == "block_ram" else 1)
 
 
-class Fifo(wiring.Component):
+class Fifo(Unit):
     """First in, first out.
 
     Latency through an empty FIFO is 1 cycle in registers and LUT RAM, 2 in block RAM; throughput is one word a cycle.
@@ -83,18 +84,9 @@ class Fifo(wiring.Component):
     def __init__(self, shape, parameters: FifoParameters):
         if Shape.cast(shape).width != parameters.bits:
             raise ValueError(f"payload must be {parameters.bits} bits wide, not {Shape.cast(shape).width}")
-        self._shape, self._parameters = shape, parameters
+        self._shape = shape
         self._depth, self._kind = parameters.depth, parameters.kind
-        super().__init__({"i": In(stream.Signature(shape)), "o": Out(stream.Signature(shape))})
-
-    @property
-    def parameters(self) -> FifoParameters:
-        return self._parameters
-
-    @property
-    def schedule(self) -> Queue:
-        """The unit's timing."""
-        return self._parameters.schedule
+        super().__init__(parameters, {"i": In(stream.Signature(shape)), "o": Out(stream.Signature(shape))})
 
     def elaborate(self, platform):
         m = Module()

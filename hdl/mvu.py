@@ -18,7 +18,6 @@ from functools import cached_property
 
 import numpy as np
 from amaranth.hdl import *
-from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
@@ -28,6 +27,7 @@ from .lanes import check_positive, lane_stream, words
 from .popcount import xnor_popcount
 from .rom import add_rom
 from .schedule import Schedule
+from .unit import Unit
 
 __all__ = ["MatrixVectorParameters", "MatrixVectorUnit"]
 
@@ -145,7 +145,7 @@ class MatrixVectorParameters:
                         stages=4 if self.column_folds > 1 else 3)
 
 
-class MatrixVectorUnit(wiring.Component):
+class MatrixVectorUnit(Unit):
     """Binary matrix times bipolar vector, at full rate: ``phases`` cycles a frame without a bubble.
 
     Latency 4 cycles (3 with one column fold) from the last vector word that a row fold needs to its word out.
@@ -162,18 +162,9 @@ class MatrixVectorUnit(wiring.Component):
     """
 
     def __init__(self, parameters: MatrixVectorParameters):
-        self._parameters = p = parameters
+        p = parameters
         element = 1 if p.thresholds is not None else signed(p.accumulator_bits)
-        super().__init__({"i": In(lane_stream(1, p.simd)), "o": Out(lane_stream(element, p.pe))})
-
-    @property
-    def parameters(self) -> MatrixVectorParameters:
-        return self._parameters
-
-    @property
-    def schedule(self) -> Schedule:
-        """The unit's timing."""
-        return self._parameters.schedule
+        super().__init__(parameters, {"i": In(lane_stream(1, p.simd)), "o": Out(lane_stream(element, p.pe))})
 
     def elaborate(self, platform):
         m = Module()

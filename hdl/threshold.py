@@ -10,7 +10,6 @@ from functools import cached_property
 
 import numpy as np
 from amaranth.hdl import *
-from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from .counter import wrapping_counter
@@ -18,6 +17,7 @@ from .elastic import ElasticStages
 from .lanes import check_positive, lane_stream, words
 from .rom import add_rom
 from .schedule import Schedule
+from .unit import Unit
 
 __all__ = ["ThresholdParameters", "ThresholdUnit"]
 
@@ -85,7 +85,7 @@ class ThresholdParameters:
         return Schedule(ones, ones, stages=1 if self.constant else 2)
 
 
-class ThresholdUnit(wiring.Component):
+class ThresholdUnit(Unit):
     """Compares each channel with its threshold, a word a cycle.
 
     Latency 1 cycle where every lane's threshold is a constant, else 2 (a ROM is read first).
@@ -99,17 +99,11 @@ class ThresholdUnit(wiring.Component):
     """
 
     def __init__(self, parameters: ThresholdParameters):
-        self._parameters = p = parameters
-        super().__init__({"i": In(lane_stream(Shape(p.bits, p.signed), p.lanes)), "o": Out(lane_stream(1, p.lanes))})
-
-    @property
-    def parameters(self) -> ThresholdParameters:
-        return self._parameters
-
-    @property
-    def schedule(self) -> Schedule:
-        """The unit's timing."""
-        return self._parameters.schedule
+        p = parameters
+        super().__init__(parameters, {
+            "i": In(lane_stream(Shape(p.bits, p.signed), p.lanes)),
+            "o": Out(lane_stream(1, p.lanes)),
+        })
 
     def elaborate(self, platform):
         m = Module()

@@ -11,13 +11,13 @@ from functools import cached_property
 
 import numpy as np
 from amaranth.hdl import *
-from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from .counter import wrapping_counter
 from .elastic import ElasticStages
 from .lanes import check_positive, lane_stream, words
 from .schedule import Schedule
+from .unit import Unit
 
 __all__ = ["WidthConverter", "WidthParameters"]
 
@@ -89,7 +89,7 @@ class WidthParameters:
                         np.array([[step.gives] for step in self.steps]), stages=1)
 
 
-class WidthConverter(wiring.Component):
+class WidthConverter(Unit):
     """Regroups lanes. Latency 1 cycle from the word that completes an output word; see :class:`WidthParameters`.
 
     Parameters
@@ -108,20 +108,11 @@ class WidthConverter(wiring.Component):
     """
 
     def __init__(self, shape, parameters: WidthParameters):
-        self._shape, self._parameters = shape, parameters
-        super().__init__({
+        self._shape = shape
+        super().__init__(parameters, {
             "i": In(lane_stream(shape, parameters.lanes_in)),
             "o": Out(lane_stream(shape, parameters.lanes_out)),
         })
-
-    @property
-    def parameters(self) -> WidthParameters:
-        return self._parameters
-
-    @property
-    def schedule(self) -> Schedule:
-        """The unit's timing."""
-        return self._parameters.schedule
 
     def elaborate(self, platform):
         m = Module()
