@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 from rich.console import Console
@@ -21,7 +21,7 @@ from .errors import GatewrightError, MismatchError, UserError
 __all__ = ["app", "main"]
 
 app = typer.Typer(
-    name="gatewright", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+    name="gatewright", add_completion=False, pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
     help="""Quantised neural networks become verified streaming hardware.
 
@@ -32,6 +32,9 @@ it is the integer that the network computes, and every cycle the one predicted.
 `demo` walks all of it in a minute.""")
 
 console = Console()
+
+# What a wrong option raises; its home differs between versions of typer, its place among the bases does not.
+_UsageError = cast(type[Exception], typer.BadParameter.__bases__[0])
 
 
 @app.callback(invoke_without_command=True)
@@ -203,8 +206,17 @@ def _bar(title: str) -> Iterator[Callable[[str, int, int], None]]:
 
 def main() -> None:
     """Run the command line; what people can mend ends in one line, never in a traceback."""
+    if not sys.argv[1:]:
+        sys.argv.append("--help")
     try:
-        app()
+        sys.exit(app(prog_name="gatewright", standalone_mode=False) or 0)
+    except _UsageError as error:
+        command = error.ctx.command_path if error.ctx else "gatewright"
+        message = " ".join(error.format_message().split()).rstrip(".")
+        print(f"gatewright: {message}; see '{command} --help'", file=sys.stderr)
+        sys.exit(2)
+    except typer.Abort:
+        sys.exit(130)
     except GatewrightError as error:
         print(f"gatewright: {error}", file=sys.stderr)
         sys.exit(error.exit_code)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ..errors import UserError
 from ..hdl.lanes import words
+from ..hdl.mvu import folded_cycles
 
 __all__ = ["DEFAULT_CYCLES", "Fold", "choose", "cycles_for", "parse"]
 
@@ -27,8 +28,8 @@ class Fold:
     simd: int
 
     def cycles(self, rows: int, columns: int) -> int:
-        """Cycles a frame of a ``rows`` x ``columns`` layer: ceil(N / PE) x ceil(K / SIMD)."""
-        return words(rows, self.pe) * words(columns, self.simd)
+        """Cycles a frame of a ``rows`` x ``columns`` layer."""
+        return folded_cycles(rows, columns, self.pe, self.simd)
 
     def __str__(self) -> str:
         return f"{self.pe}x{self.simd}"

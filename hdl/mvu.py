@@ -29,7 +29,12 @@ from .rom import add_rom
 from .schedule import Schedule
 from .unit import Unit
 
-__all__ = ["MatrixVectorParameters", "MatrixVectorUnit"]
+__all__ = ["MatrixVectorParameters", "MatrixVectorUnit", "folded_cycles"]
+
+
+def folded_cycles(rows: int, columns: int, pe: int, simd: int) -> int:
+    """Cycles a frame of a ``rows`` x ``columns`` matrix on PE x SIMD lanes: ceil(N / PE) x ceil(K / SIMD)."""
+    return words(rows, pe) * words(columns, simd)
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +100,7 @@ class MatrixVectorParameters:
     @property
     def phases(self) -> int:
         """Cycles a frame."""
-        return self.row_folds * self.column_folds
+        return folded_cycles(self.rows, self.columns, self.pe, self.simd)
 
     @property
     def ones_bits(self) -> int:
