@@ -12,7 +12,7 @@ from fractions import Fraction
 
 import numpy as np
 
-__all__ = ["OPERATIONS", "Chain", "Operation"]
+__all__ = ["OPERATIONS", "Chain", "Operation", "Quantiser", "Sign", "Uniform"]
 
 # x is the running value, c the constant, both float32. Every one is monotone in x for a fixed c.
 OPERATIONS = {
@@ -94,3 +94,63 @@ class Chain:
     def then(self, kind: str, constant) -> Chain:
         """The chain with one more operation."""
         return Chain(self.scale, (*self.operations, Operation(kind, constant)))
+
+
+@dataclass(frozen=True)
+class Sign:
+    """The bipolar quantiser: +1 where a value is >= 0, else -1."""
+
+    lo: int = -1
+    hi: int = 1
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        """Codes (int64) of float32 values."""
+        return np.where(x >= 0, 1, -1).astype(np.int64)
+
+    def steps(self, x: np.ndarray) -> np.ndarray:
+        """How many steps above the lowest code each value lies (int64)."""
+        return (np.asarray(x) >= 0).astype(np.int64)
+
+    @property
+    def levels(self) -> int:
+        """Steps from the lowest code to the highest."""
+        return 1
+
+
+@dataclass(frozen=True, eq=False)
+class Uniform:
+    """QONNX's ``Quant``: ``clip(round(x / scale), lo, hi)``, each operation in float32; and its ``Trunc``.
+
+    ``scale`` is float32 ``[1]`` or ``[channels]``; ``rounding`` is one of :data:`ROUNDINGS`. Where ``shift`` is not 0,
+    the rounded value is divided by ``2 ** shift`` and rounded down before the clip, as ``Trunc`` does.
+    Rising, rounding included.
+    """
+
+    scale: np.ndarray
+    lo: int
+    hi: int
+    rounding: str = "ROUND"
+    shift: int = 0
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        """Codes (int64) of float32 values ``[..., channels]``."""
+        ratio = (np.asarray(x, dtype=np.float32) / self.scale).astype(np.float32)
+        whole = ROUNDINGS[self.rounding](ratio)
+        if self.shift:
+            whole = np.floor(whole / np.float32(2.0**self.shift))
+        return np.clip(whole, self.lo, self.hi).astype(np.int64)
+
+    def steps(self, x: np.ndarray) -> np.ndarray:
+        """How many steps above the lowest code each value lies (int64)."""
+        return self(x) - self.lo
+
+    @property
+    def levels(self) -> int:
+        """Steps from the lowest code to the highest."""
+        return self.hi - self.lo
+
+
+ROUNDINGS = {"ROUND": np.rint, "CEIL": np.ceil, "FLOOR": np.floor, "ROUND_TO_ZERO": np.trunc}
+"""QONNX's rounding modes; ROUND is half to even. Each is rising."""
+
+Quantiser = Sign | Uniform

@@ -5,6 +5,8 @@ Transactions on Signal Processing 44(2), 1996): a repeating list of phases, each
 or one word at each port. A phase fires when every word it takes is present and the first of ``stages`` elastic stages
 is empty or moves in this cycle. Every fired phase, also one that gives no word, is an item in the stages; a stage
 moves when the next is empty or moves; an item without a word leaves the last stage without needing room at the output.
+With several outputs the last stage keeps one bit for each: an item leaves it when every word that it carries has been
+taken, each by its own reader and in its own cycle (an eager fork).
 
 Nothing here imports Amaranth: ``sim.dataflow`` executes these objects, and the units' files make them.
 """
@@ -15,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Queue", "Schedule"]
+__all__ = ["Buffer", "Queue", "Schedule"]
 
 
 def _phase_table(table, what: str) -> np.ndarray:
@@ -28,7 +30,7 @@ def _phase_table(table, what: str) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class Schedule:
-    """A unit's repeating phases; one repetition is one frame.
+    """A unit's repeating phases; ``repeats`` repetitions of the tables are one frame.
 
     Parameters
     ----------
@@ -39,6 +41,8 @@ class Schedule:
     stages
         Elastic stages between taking and giving, at least 1: a word given by a phase that fires in cycle ``t`` is valid
         at the output from cycle ``t + stages`` on, if nothing stalls.
+    repeats
+        How often a frame goes through the tables: once for each position of an image, say.
 
     Raises
     ------
@@ -49,6 +53,7 @@ class Schedule:
     takes: np.ndarray
     gives: np.ndarray
     stages: int
+    repeats: int = 1
 
     def __post_init__(self):
         object.__setattr__(self, "takes", _phase_table(self.takes, "takes"))
@@ -58,21 +63,23 @@ class Schedule:
                              f"and {len(self.gives)}")
         if self.stages < 1:
             raise ValueError(f"stages must be a positive integer, not {self.stages!r}")
+        if self.repeats < 1:
+            raise ValueError(f"repeats must be a positive integer, not {self.repeats!r}")
 
     @property
     def phases(self) -> int:
         """Cycles of work a frame: the interval of the unit alone."""
-        return len(self.takes)
+        return len(self.takes) * self.repeats
 
     @property
     def words_in(self) -> tuple[int, ...]:
         """Words taken a frame at each input port."""
-        return tuple(int(n) for n in self.takes.sum(axis=0, dtype=np.int64))
+        return tuple(int(n) * self.repeats for n in self.takes.sum(axis=0, dtype=np.int64))
 
     @property
     def words_out(self) -> tuple[int, ...]:
         """Words given a frame at each output port."""
-        return tuple(int(n) for n in self.gives.sum(axis=0, dtype=np.int64))
+        return tuple(int(n) * self.repeats for n in self.gives.sum(axis=0, dtype=np.int64))
 
 
 @dataclass(frozen=True)
@@ -96,3 +103,71 @@ class Queue:
             raise ValueError(f"queue depth must be a positive integer, not {self.depth!r}")
         if self.latency not in (1, 2):
             raise ValueError(f"queue latency must be 1 or 2 cycles, not {self.latency!r}")
+
+
+@dataclass(frozen=True, eq=False)
+class Buffer:
+    """The timing of a buffer that is written in order and read at will: line buffers, reorderings, repeats.
+
+    Two sides run independently. The writer takes one word of the input in every cycle at whose beginning fewer than
+    ``depth`` words were held. The reader goes through ``len(need)`` phases a frame, each giving one word: phase ``p``
+    fires when the first ``need[p]`` words of its frame had been written before the cycle began, and the first of
+    ``stages`` elastic stages is empty or moves. As it fires, the first ``free[p]`` words of its frame are given back;
+    the room shows to the writer in the next cycle. So the next frame's words come in while this frame's are read.
+
+    Parameters
+    ----------
+    need, free
+        int64 ``[phases]``; ``free`` does not fall and ends with ``words``.
+    words
+        Words a frame at the input.
+    depth
+        Words held at most.
+    stages
+        A word whose phase fires in cycle ``t`` is valid at the output from cycle ``t + stages`` on, if nothing stalls.
+
+    Raises
+    ------
+    ValueError
+        If the tables do not agree, or ``depth`` is less than :meth:`least` says.
+    """
+
+    need: np.ndarray
+    free: np.ndarray
+    words: int
+    depth: int
+    stages: int = 1
+
+    def __post_init__(self):
+        need, free = (np.array(table, dtype=np.int64) for table in (self.need, self.free))
+        if need.ndim != 1 or need.shape != free.shape or not len(need):
+            raise ValueError(f"need and free must be of one positive length, not {need.shape} and {free.shape}")
+        if (np.diff(free) < 0).any() or free[0] < 0 or free[-1] != self.words or not 0 <= need.min() <= need.max() <= (
+                self.words):
+            raise ValueError(f"need must lie from 0 to the {self.words} words of a frame; free must rise to it")
+        if self.depth < (least := self.least(need, free)):
+            raise ValueError(f"depth must be at least {least} words, or no frame ever passes, not {self.depth!r}")
+        if self.stages < 1:
+            raise ValueError(f"stages must be a positive integer, not {self.stages!r}")
+        for name, table in (("need", need), ("free", free)):
+            table.flags.writeable = False
+            object.__setattr__(self, name, table)
+
+    @staticmethod
+    def least(need: np.ndarray, free: np.ndarray) -> int:
+        """The fewest words of storage with which every phase can fire."""
+        before = np.concatenate([[0], np.asarray(free)[:-1]])
+        return max(1, int((np.asarray(need) - before).max()))
+
+    @property
+    def phases(self) -> int:
+        """Words out, and so cycles of reading, a frame."""
+        return len(self.need)
+
+    @property
+    def words_in(self) -> tuple[int, ...]:
+        return (self.words,)
+
+    @property
+    def words_out(self) -> tuple[int, ...]:
+        return (self.phases,)
