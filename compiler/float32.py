@@ -12,7 +12,7 @@ from fractions import Fraction
 
 import numpy as np
 
-__all__ = ["OPERATIONS", "Chain", "Operation", "Quantiser", "Sign", "Uniform"]
+__all__ = ["OPERATIONS", "ROUNDINGS", "SIGN", "Chain", "Operation", "Quantiser", "Sign", "Uniform"]
 
 # x is the running value, c the constant, both float32. Every one is monotone in x for a fixed c.
 OPERATIONS = {
@@ -115,6 +115,9 @@ class Sign:
     def levels(self) -> int:
         """Steps from the lowest code to the highest."""
         return 1
+
+
+SIGN = Sign()
 
 
 @dataclass(frozen=True, eq=False)

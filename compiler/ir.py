@@ -15,7 +15,7 @@ import numpy as np
 
 from ..errors import UserError
 from ..hdl.number import BIPOLAR, IntType
-from .float32 import Chain, Quantiser, Sign
+from .float32 import SIGN, Chain, Quantiser
 
 __all__ = ["BIPOLAR", "Add", "ArgMax", "Concat", "Conv", "Dense", "Elementwise", "Graph", "InputSpec", "IntType",
            "MatMul", "Node", "Pool", "Quantise", "Rearrange", "Requantise", "Table", "Threshold", "Value", "Window",
@@ -129,7 +129,7 @@ class InputSpec:
     scale: Fraction
     shape: tuple[int, ...]
     encoder: Chain | None = None
-    quantiser: Quantiser = Sign()
+    quantiser: Quantiser = SIGN
 
     @property
     def stream_shape(self) -> tuple[int, ...]:
@@ -155,7 +155,7 @@ class InputSpec:
         return stream
 
     def encode(self, x: np.ndarray) -> np.ndarray:
-        """The codes (int64 ``[frames, elements]``, stream order) of frames in the model's units, as the host makes them.
+        """The codes (int64 ``[frames, elements]``, stream order) of frames in the model's units, as hosts make them.
 
         With an ``encoder``: the model's own first quantiser. Else ``x / scale``, rounded half to even, or the sign.
 
@@ -254,7 +254,7 @@ class Elementwise(_Node):
 class Quantise(_Node):
     """float32 to codes, as the model's ``quantiser`` does it; ``input`` is the output of an :class:`Elementwise`."""
 
-    quantiser: Quantiser = Sign()
+    quantiser: Quantiser = SIGN
 
 
 @dataclass(frozen=True, eq=False)
@@ -350,8 +350,8 @@ class ArgMax(_Node):
     """The index of the largest integer; of equal ones, the lowest index."""
 
 
-Node = (MatMul | Conv | Pool | Elementwise | Quantise | Threshold | Requantise | Table | Dense | Add | Concat | Rearrange
-        | ArgMax)
+Node = (MatMul | Conv | Pool | Elementwise | Quantise | Threshold | Requantise | Table | Dense | Add | Concat
+        | Rearrange | ArgMax)
 
 
 @dataclass(frozen=True, eq=False)
