@@ -51,8 +51,8 @@ def main() -> None:
     # What must come out: integers by NumPy, cycles by the dataflow engine, both under the same stalls.
     expected = vectors @ weights.T
     offers, accepts = patterns.offers(seed=1), patterns.accepts(seed=1)
-    network = Network((Unit("fifo", layer.fifo.schedule, ("i",), "between"),
-                       Unit("unit", layer.unit.schedule, ("between",), "o")))
+    network = Network((Unit("fifo", layer.fifo.schedule, ("i",), ("between",)),
+                       Unit("unit", layer.unit.schedule, ("between",), ("o",))))
     trace = dataflow.simulate(network, FRAMES, offers=offers, accepts=accepts)
 
     # Lane 0 is the lowest bit of a word; 40 columns are five words of eight lanes.

@@ -1,9 +1,9 @@
 """The cycle-exact dataflow engine: executes schedules, self-timed, and says what the hardware will do in every cycle.
 
 It knows nothing of numbers: only when words move. Rules as in ``hdl.schedule``; the network's input is offered and its
-output accepted as the stall patterns say. Interval, latency and queue peaks follow from execution, not from
-formulas: the engine runs until the state of the whole network repeats at the end of a frame (the periodic regime of a
-self-timed cyclo-static graph; Ghamarian et al., "Throughput analysis of synchronous data flow graphs", ACSD 2006).
+output accepted as the stall patterns say. Interval, latency and peaks follow from execution, not from formulas: the
+engine runs until the state of the whole network repeats at the end of a frame (the periodic regime of a self-timed
+cyclo-static graph; Ghamarian et al., "Throughput analysis of synchronous data flow graphs", ACSD 2006).
 """
 
 from __future__ import annotations
@@ -13,21 +13,27 @@ from fractions import Fraction
 
 import numpy as np
 
-from ..hdl.schedule import Queue
-from ._dataflow_kernel import FINISHED, PERIODIC, run_cycles
+from ..hdl.schedule import Buffer, Queue
+from ._dataflow_kernel import ACTOR, BUFFER, FINISHED, GIVES, PERIODIC, STUCK, run_cycles
 from .network import Network
 
-__all__ = ["Prediction", "Trace", "interval_within", "predict", "simulate"]
+__all__ = ["Deadlock", "Prediction", "Trace", "keeps_pace", "predict", "simulate"]
 
 _ALWAYS = np.ones(1, dtype=np.uint8)
+
+
+class Deadlock(ValueError):
+    """No word will ever move again in a network, whatever is offered and accepted."""
 
 
 @dataclass(frozen=True)
 class Trace:
     """What a run of the engine did.
 
-    ``times[edge]`` is the int64 array of the cycles in which words crossed that edge; cycle 0 ends with the first clock
-    edge after reset. ``peaks`` is each queue's largest occupancy in words, in the order of ``Network.queues``.
+    ``times[edge]`` is the int64 array of the cycles in which words of the frames asked for crossed that edge before the
+    last word left the network; cycle 0 ends with the first clock edge after reset. ``peaks`` is each queue's largest
+    occupancy in words, in the order of ``Network.queues``, and ``buffer_peaks`` each buffer's, in the order of
+    ``Network.buffers``. ``deadlock`` says what is blocked where the run ended because nothing can ever move again.
     """
 
     cycles: int
@@ -35,6 +41,8 @@ class Trace:
     finished: bool
     times: dict[str, np.ndarray]
     peaks: tuple[int, ...]
+    buffer_peaks: tuple[int, ...]
+    deadlock: str = ""
 
 
 @dataclass(frozen=True)
@@ -42,52 +50,62 @@ class Prediction:
     """Cycles of a design without stalls.
 
     ``interval`` is in cycles a frame in the periodic regime, ``latency`` in cycles from a frame's first input transfer
-    to its last output transfer through an empty pipeline, ``peaks`` in words. ``regime`` are the numbers of two frames
-    at whose last output transfers the network was in the same state: what is between them repeats for ever.
+    to its last output transfer through an empty pipeline, ``peaks`` of the queues and ``buffer_peaks`` in words.
+    ``regime`` are the numbers of two frames at whose last output transfers the network was in the same state: what is
+    between them repeats for ever.
     """
 
     interval: Fraction
     latency: int
     peaks: tuple[int, ...]
     regime: tuple[int, int]
+    buffer_peaks: tuple[int, ...] = ()
 
 
 class _Tables:
-    """A network as flat arrays for the kernel."""
+    """A network as flat arrays for the kernel, and the state that the kernel steps."""
 
     def __init__(self, network: Network):
-        index = {edge: number for number, edge in enumerate(network.edges)}
-        actors, queues = [], 0
-        takes, phase_base, phases = [], [], []
-        max_in = max(len(unit.inputs) for unit in network.units)
-        self.inputs = np.full((len(network.units), max_in), -1, dtype=np.int64)
-        self.outputs = np.array([index[unit.output] for unit in network.units], dtype=np.int64)
-        self.kind = np.zeros(len(network.units), dtype=np.int64)  # 0 actor, else queue with that latency
-        self.size = np.zeros(len(network.units), dtype=np.int64)  # stages, or depth
-        base = 0
-        for number, unit in enumerate(network.units):
-            self.inputs[number, : len(unit.inputs)] = [index[edge] for edge in unit.inputs]
-            timing = unit.timing
-            phase_base.append(base)
-            if isinstance(timing, Queue):
-                self.kind[number], self.size[number] = timing.latency, timing.depth
-                phases.append(0)
-                queues += 1
-            else:
-                self.size[number] = timing.stages
-                # One byte a phase: bit p says that input p is taken, bit 7 that a word is given.
-                code = np.zeros(timing.phases, dtype=np.uint8)
-                for port in range(timing.takes.shape[1]):
-                    code |= timing.takes[:, port] << port
-                takes.append(code | timing.gives[:, 0] << 7)
-                base += timing.phases
-                phases.append(timing.phases)
-                actors.append(number)
-        self.phase_base = np.array(phase_base, dtype=np.int64)
-        self.phases = np.array(phases, dtype=np.int64)
-        self.codes = np.concatenate(takes) if takes else np.zeros(1, dtype=np.uint8)
-        self.queue_units = np.flatnonzero(self.kind)
-        self.edges = len(index)
+        units, edges = network.units, network.edges
+        index = {edge: number for number, edge in enumerate(edges)}
+        self.kind, self.depth, self.last, self.base, self.phases, self.buffer_words = (
+            np.zeros(len(units), dtype=np.int64) for _ in range(6))
+        self.in_edges = np.array([index[edge] for unit in units for edge in unit.inputs], dtype=np.int64)
+        self.first_in = np.cumsum([0, *(len(unit.inputs) for unit in units)])
+        self.first_out = np.cumsum([1, *(len(unit.outputs) for unit in units)])
+        codes, need, freed = [np.zeros(0, np.uint32)], [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+        for number, unit in enumerate(units):
+            match unit.timing:
+                case Queue(depth=depth, latency=latency):
+                    self.kind[number], self.depth[number] = latency, depth
+                    continue
+                case Buffer() as timing:
+                    self.kind[number], self.depth[number] = BUFFER, timing.depth
+                    self.base[number], self.buffer_words[number] = sum(map(len, need)), timing.words
+                    need.append(timing.need)
+                    freed.append(np.diff(timing.free, prepend=0))
+                case timing:
+                    self.kind[number], self.base[number] = ACTOR, sum(map(len, codes))
+                    takes = timing.takes @ (1 << np.arange(timing.takes.shape[1], dtype=np.uint32))
+                    gives = timing.gives @ (1 << np.arange(timing.gives.shape[1], dtype=np.uint32))
+                    codes.append((takes | gives << np.uint32(GIVES)).astype(np.uint32))
+            self.phases[number] = len(codes[-1] if self.kind[number] == ACTOR else need[-1])
+            self.last[number] = timing.stages - 1
+        self.codes, self.need, self.freed = np.concatenate(codes), np.concatenate(need), np.concatenate(freed)
+        self.out_edge = index[network.output]
+        self.phase, self.full, self.level, self.ahead, self.peaks = (
+            np.zeros(len(units), dtype=np.int64) for _ in range(5))
+        self.word = np.zeros(len(edges), dtype=np.int64)
+        self.valid, self.ready = np.zeros(len(edges), dtype=np.bool_), np.zeros(len(edges), dtype=np.bool_)
+
+    @property
+    def state_size(self) -> int:
+        """Integers in a snapshot."""
+        return 4 * len(self.kind) + len(self.word)
+
+    def peaks_of(self, network: Network, units) -> tuple[int, ...]:
+        chosen = {unit.name for unit in units}
+        return tuple(int(p) for unit, p in zip(network.units, self.peaks, strict=True) if unit.name in chosen)
 
 
 def simulate(network: Network, frames: int, *, offers: np.ndarray = _ALWAYS, accepts: np.ndarray = _ALWAYS,
@@ -102,82 +120,103 @@ def simulate(network: Network, frames: int, *, offers: np.ndarray = _ALWAYS, acc
     record
         The edges whose transfer cycles are kept; by default the network's input and output.
     max_cycles
-        Give up after so many cycles (``Trace.finished`` is then False). By default a generous bound, which only a
-        deadlock reaches.
+        Give up after so many cycles (``Trace.finished`` is then False). By default a generous bound; a run that
+        deadlocks ends at once.
     """
-    trace, _ = _run(network, frames, offers, accepts, record, max_cycles, periodic=False)
+    trace, _ = _run(network, frames, offers=offers, accepts=accepts, record=record, max_cycles=max_cycles)
     return trace
 
 
 def predict(network: Network, max_frames: int = 1 << 16) -> Prediction:
-    """Interval, latency and queue peaks of a run without stalls.
+    """Interval, latency and peaks of a run without stalls.
 
     Raises
     ------
+    Deadlock
+        If nothing moves any more.
     ValueError
-        If the network deadlocks, or reaches no periodic regime within ``max_frames`` frames.
+        If the network reaches no periodic regime within ``max_frames`` frames.
     """
-    alone, _ = _run(network, 1, _ALWAYS, _ALWAYS, None, None, periodic=False)
-    if not alone.finished:
-        raise ValueError("the network deadlocks: not one frame comes out")
+    alone, _ = _run(network, 1)
+    if alone.deadlock:
+        raise Deadlock(alone.deadlock)
     latency = int(alone.times[network.output][-1] - alone.times[network.input][0])
     limit = 16
     while True:
-        trace, repeat = _run(network, limit, _ALWAYS, _ALWAYS, None, None, periodic=True)
+        trace, repeat = _run(network, limit, compared=limit)
+        if trace.deadlock:
+            raise Deadlock(trace.deadlock)
         if repeat is not None:
             break
-        if not trace.finished:
-            raise ValueError(f"the network deadlocks after {trace.cycles} cycles")
         if limit >= max_frames:
             raise ValueError(f"no periodic regime within {limit} frames")
         limit *= 4
     first, again = repeat
-    last = trace.times[network.output][network.words(network.output) - 1 :: network.words(network.output)]
-    interval = Fraction(int(last[again] - last[first]), again - first)
-    return Prediction(interval, latency, trace.peaks, regime=(first, again))
+    ends = _frame_ends(network, trace)
+    interval = Fraction(int(ends[again] - ends[first]), again - first)
+    return Prediction(interval, latency, trace.peaks, (first, again), trace.buffer_peaks)
 
 
-def interval_within(network: Network, frames: int) -> Fraction:
-    """The interval, in cycles a frame, as far as ``frames`` frames show it: exact if the state repeats among them.
+def keeps_pace(network: Network, interval: Fraction, frames: int) -> tuple[bool, Trace]:
+    """Whether a network keeps an interval, in cycles a frame, as far as ``frames`` frames show it; and that run.
 
-    Else it is the mean over the second half of the frames. A network slower at its end than at its beginning fills up
-    for thousands of frames before its state repeats, and this tells it from one that keeps its rate.
+    The source offers word ``k`` of the ``words`` a frame from cycle ``k * interval / words`` on, and no earlier. That
+    does not change the answer: a self-timed network does nothing later because a word came earlier, and one that can
+    follow a source of that rate has that interval. But no queue fills up merely because it may, so the regime comes
+    soon, and the peaks are depths with which the network keeps the interval.
+
+    The answer is exact where the state repeats within these frames. Else the network keeps pace if its frames ends do
+    not fall behind over the second half of the frames.
     """
-    trace, repeat = _run(network, frames, _ALWAYS, _ALWAYS, None, None, periodic=True)
-    if repeat is None and not trace.finished:
-        raise ValueError("the network deadlocks")
-    words = network.words(network.output)
-    last = trace.times[network.output][words - 1 :: words]
+    gate = np.array([interval.numerator, interval.denominator], dtype=np.int64)
+    trace, repeat = _run(network, frames, compared=frames, gate=gate)
+    if not trace.finished:
+        return False, trace
+    ends = _frame_ends(network, trace)
     first, again = repeat or (frames // 2, frames - 1)
-    return Fraction(int(last[again] - last[first]), again - first)
+    return int(ends[again] - ends[first]) <= interval * (again - first), trace
 
 
-def _run(network, frames, offers, accepts, record, max_cycles, *, periodic):
+def _frame_ends(network: Network, trace: Trace) -> np.ndarray:
+    words = network.words(network.output)
+    return trace.times[network.output][words - 1 :: words]
+
+
+def _run(network: Network, frames: int, *, offers: np.ndarray = _ALWAYS, accepts: np.ndarray = _ALWAYS,
+         record: tuple[str, ...] | None = None, max_cycles: int | None = None, compared: int = 0,
+         gate: np.ndarray | None = None) -> tuple[Trace, tuple[int, int] | None]:
+    """Run the kernel; also the two frames between which the network is periodic, if ``compared`` frames show it."""
     tables = _Tables(network)
-    edges = {edge: number for number, edge in enumerate(network.edges)}
-    record = (network.input, network.output) if record is None else record
+    index = {edge: number for number, edge in enumerate(network.edges)}
+    record = tuple(dict.fromkeys((network.input, network.output) if record is None else record))
     words = {edge: network.words(edge) for edge in {network.input, network.output, *record}}
     words_in, words_out = words[network.input], words[network.output]
+    density = min(float(np.mean(offers)), float(np.mean(accepts)))
+    if density <= 0:
+        raise ValueError("a stall pattern must leave at least one cycle free")
+    gate = np.array([0, 1], dtype=np.int64) if gate is None else gate
     if max_cycles is None:
-        work = max(int(tables.phases.max()), words_in, words_out)
-        density = min(float(np.mean(offers)), float(np.mean(accepts)))
-        if density <= 0:
-            raise ValueError("a stall pattern must leave at least one cycle free")
-        slack = int(tables.size.sum()) + 64 + len(offers) + len(accepts)
-        max_cycles = int((frames + 8) * work * len(network.units) / density) + 8 * slack
-    base, count = np.zeros(tables.edges, dtype=np.int64), np.zeros(tables.edges, dtype=np.int64)
+        work = max(words_in, words_out, int(gate[0] // gate[1]),
+                   *(unit.timing.phases for unit in network.units if not isinstance(unit.timing, Queue)))
+        max_cycles = int((frames + 8) * (work * len(network.units) + 64) / density) + 8 * (len(offers) + len(accepts))
+    base, count = np.zeros(len(index), dtype=np.int64), np.zeros(len(index), dtype=np.int64)
     total = 0
-    for edge in dict.fromkeys(record):
-        base[edges[edge]], count[edges[edge]] = total, words[edge] * frames
+    for edge in record:
+        base[index[edge]], count[index[edge]] = total, words[edge] * frames
         total += words[edge] * frames
-    times = np.zeros(total, dtype=np.int64)
-    peaks = np.zeros(len(network.units), dtype=np.int64)
+    times = np.full(total, -1, dtype=np.int64)
     status, cycles, first, again = run_cycles(
-        tables.inputs, tables.outputs, tables.kind, tables.size, tables.phase_base, tables.phases, tables.codes,
-        edges[network.input], edges[network.output], words_in * frames, words_out * frames, words_out,
-        np.ascontiguousarray(offers, dtype=np.uint8), np.ascontiguousarray(accepts, dtype=np.uint8),
-        base, count, times, peaks, frames if periodic else 0, max_cycles)
-    done = status in (FINISHED, PERIODIC)
-    recorded = {edge: times[base[edges[edge]] : base[edges[edge]] + words[edge] * frames] for edge in record}
-    trace = Trace(int(cycles), frames, done, recorded, tuple(int(p) for p in peaks[tables.queue_units]))
+        tables.kind, tables.depth, tables.last, tables.base, tables.phases, tables.first_in, tables.in_edges,
+        tables.first_out, tables.codes, tables.need, tables.freed, tables.buffer_words, words_in * frames,
+        words_out * frames, words_in, words_out, tables.out_edge, np.ascontiguousarray(offers, dtype=np.uint8),
+        np.ascontiguousarray(accepts, dtype=np.uint8), gate, base, count, times, tables.phase, tables.full, tables.word,
+        tables.level, tables.ahead, tables.valid, tables.ready, tables.peaks,
+        np.zeros((compared, tables.state_size), dtype=np.int64), max_cycles)
+    recorded = {}
+    for edge in record:
+        crossed = times[base[index[edge]] : base[index[edge]] + count[index[edge]]]
+        recorded[edge] = crossed[: np.count_nonzero(crossed >= 0)]
+    trace = Trace(int(cycles), frames, status in (FINISHED, PERIODIC), recorded,
+                  tables.peaks_of(network, network.queues), tables.peaks_of(network, network.buffers),
+                  f"nothing moves after {cycles} cycles" if status == STUCK else "")
     return trace, (int(first), int(again)) if status == PERIODIC else None

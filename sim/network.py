@@ -1,42 +1,64 @@
-"""A network of actors and queues, as the dataflow engine executes it: names, schedules and the edges between them."""
+"""A network of actors, queues and buffers, as the dataflow engine executes it: names, schedules and edges."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from ..hdl.schedule import Queue, Schedule
+from ..hdl.schedule import Buffer, Queue, Schedule
 
-__all__ = ["Network", "Unit"]
+__all__ = ["MAX_PORTS", "MAX_STAGES", "Network", "Unit"]
+
+MAX_PORTS = 12
+"""Inputs, and outputs, of a unit: a phase's takes and gives are 24 bits of one word in the engine."""
+
+MAX_STAGES = 62
+"""Elastic stages of a unit: they are the bits of one integer in the engine."""
 
 
 @dataclass(frozen=True)
 class Unit:
-    """One actor or queue: the names of the edges at its inputs (in port order) and of the edge at its output."""
+    """One actor, queue or buffer: the names of the edges at its inputs and at its outputs, each in port order.
 
-    name: str
-    timing: Schedule | Queue
-    inputs: tuple[str, ...]
-    output: str
-
-    def __post_init__(self):
-        ports = self.timing.takes.shape[1] if isinstance(self.timing, Schedule) else 1
-        if len(self.inputs) != ports:
-            raise ValueError(f"unit {self.name!r} has {ports} input ports, but {len(self.inputs)} edges")
-        if isinstance(self.timing, Schedule) and self.timing.gives.shape[1] != 1:
-            raise ValueError(f"unit {self.name!r} must have one output port, not {self.timing.gives.shape[1]}")
-
-
-@dataclass(frozen=True)
-class Network:
-    """Units in topological order from the one edge without a producer (``input``) to the one without a consumer
-    (``output``).
+    An actor may have no input: a source, which fires whenever its first stage is free.
 
     Raises
     ------
     ValueError
-        If an edge has two producers or two consumers, if a unit reads an edge that no earlier unit gives, or if there
-        is not exactly one input and one output.
+        If the edges are not as many as the ports of the timing, or if those are more than the engine runs.
+    """
+
+    name: str
+    timing: Schedule | Queue | Buffer
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+    def __post_init__(self):
+        ports_in, ports_out = 1, 1
+        if isinstance(self.timing, Schedule):
+            ports_in, ports_out = self.timing.takes.shape[1], self.timing.gives.shape[1]
+        for what, edges, ports in (("inputs", self.inputs, ports_in), ("outputs", self.outputs, ports_out)):
+            if not isinstance(edges, tuple):
+                raise TypeError(f"{what} of unit {self.name!r} must be a tuple of names of edges, not {edges!r}")
+            if len(edges) != ports:
+                raise ValueError(f"unit {self.name!r} has {ports} {what[:-1]} ports, but {len(edges)} edges")
+            if ports > MAX_PORTS:
+                raise ValueError(f"unit {self.name!r} must have at most {MAX_PORTS} {what}, not {ports}")
+        if not self.outputs:
+            raise ValueError(f"unit {self.name!r} must have an output")
+        if not isinstance(self.timing, Queue) and self.timing.stages > MAX_STAGES:
+            raise ValueError(f"unit {self.name!r} must have at most {MAX_STAGES} stages, not {self.timing.stages}")
+
+
+@dataclass(frozen=True)
+class Network:
+    """Units in topological order, with one edge that none of them gives (``input``) and one that none takes (``output``).
+
+    Raises
+    ------
+    ValueError
+        If an edge has two producers or two consumers, if a unit reads an edge that a later unit gives, if there is not
+        exactly one input and one output, or if both ends of an edge disagree on its words a frame.
     """
 
     units: tuple[Unit, ...]
@@ -52,13 +74,17 @@ class Network:
                 taken.add(edge)
                 if edge not in given:
                     inputs.append(edge)
-            if unit.output in given or unit.output in inputs:
-                raise ValueError(f"edge {unit.output!r} has two producers, or is read before it is given")
-            given.add(unit.output)
-        outputs = [unit.output for unit in self.units if unit.output not in taken]
+            for edge in unit.outputs:
+                if edge in given or edge in inputs:
+                    raise ValueError(f"edge {edge!r} has two producers, or is read before it is given")
+                given.add(edge)
+        outputs = [edge for unit in self.units for edge in unit.outputs if edge not in taken]
         if len(inputs) != 1 or len(outputs) != 1:
             raise ValueError(f"a network needs one input and one output, not {inputs} and {outputs}")
+        if len(names := {unit.name for unit in self.units}) != len(self.units):
+            raise ValueError(f"units must have different names, not {len(names)} among {len(self.units)} units")
         object.__setattr__(self, "_ends", (inputs[0], outputs[0]))
+        object.__setattr__(self, "_words", self._count_words())
 
     @property
     def input(self) -> str:
@@ -72,33 +98,65 @@ class Network:
 
     @property
     def edges(self) -> tuple[str, ...]:
-        """Every edge: the input, then each unit's output in the order of the units."""
-        return (self.input, *(unit.output for unit in self.units))
+        """Every edge: the input, then each unit's outputs in the order of the units."""
+        return (self.input, *(edge for unit in self.units for edge in unit.outputs))
 
     @property
     def queues(self) -> tuple[Unit, ...]:
         """The units that are queues, in order."""
         return tuple(unit for unit in self.units if isinstance(unit.timing, Queue))
 
-    def words(self, edge: str) -> int:
-        """Words a frame on an edge, from the actors at its ends (queues pass on what they take)."""
-        for unit in self.units:
-            if isinstance(unit.timing, Schedule):
-                if edge in unit.inputs:
-                    return unit.timing.words_in[unit.inputs.index(edge)]
-                if edge == unit.output:
-                    return unit.timing.words_out[0]
-        for unit in self.units:
-            if isinstance(unit.timing, Queue) and edge in (unit.inputs[0], unit.output):
-                other = unit.output if edge == unit.inputs[0] else unit.inputs[0]
-                if any(other in (*u.inputs, u.output) for u in self.units if isinstance(u.timing, Schedule)):
-                    return self.words(other)
-        raise ValueError(f"no unit fixes the words a frame of edge {edge!r}")
+    @property
+    def buffers(self) -> tuple[Unit, ...]:
+        """The units that are buffers, in order."""
+        return tuple(unit for unit in self.units if isinstance(unit.timing, Buffer))
 
-    def with_depths(self, depths: Iterable[int], latencies: Iterable[int] | None = None) -> Network:
-        """The same network with other queue depths, and latencies, in the order of :attr:`queues`."""
-        new = iter(depths)
-        lat = iter(latencies) if latencies is not None else None
-        return Network(tuple(
-            replace(unit, timing=Queue(next(new), unit.timing.latency if lat is None else next(lat)))
-            if isinstance(unit.timing, Queue) else unit for unit in self.units))
+    @property
+    def sized(self) -> tuple[Unit, ...]:
+        """The units that have a depth, queues and buffers, in order."""
+        return tuple(unit for unit in self.units if isinstance(unit.timing, Queue | Buffer))
+
+    def words(self, edge: str) -> int:
+        """Words a frame on an edge, from the actors and buffers at its ends (queues pass on what they take).
+
+        Raises
+        ------
+        ValueError
+            If there is no such edge, or nothing but queues around it.
+        """
+        if edge not in self._words:
+            raise ValueError(f"no unit fixes the words a frame of edge {edge!r}")
+        return self._words[edge]
+
+    def with_depths(self, depths: Iterable[int]) -> Network:
+        """The same network with other depths, in the order of :attr:`sized`."""
+        return self.with_timings({unit.name: replace(unit.timing, depth=depth)
+                                  for unit, depth in zip(self.sized, depths, strict=True)})
+
+    def with_timings(self, timings: Mapping[str, Queue | Buffer]) -> Network:
+        """The same network with other timings for the units named."""
+        return Network(tuple(replace(unit, timing=timings.get(unit.name, unit.timing)) for unit in self.units))
+
+    def _count_words(self) -> dict[str, int]:
+        words: dict[str, int] = {}
+        source: dict[str, str] = {}
+
+        def meet(edge: str, count: int, unit: Unit) -> None:
+            if words.setdefault(edge, count) != count:
+                raise ValueError(f"edge {edge!r} carries {words[edge]} words a frame for unit {source[edge]!r}, but "
+                                 f"{count} for unit {unit.name!r}")
+            source.setdefault(edge, unit.name)
+
+        for unit in self.units:
+            if not isinstance(unit.timing, Queue):
+                for edge, count in zip((*unit.inputs, *unit.outputs),
+                                       (*unit.timing.words_in, *unit.timing.words_out), strict=True):
+                    meet(edge, count, unit)
+        # Queues pass the count on: downstream in the order of the units, upstream against it.
+        for queue in self.queues:
+            if queue.inputs[0] in words:
+                meet(queue.outputs[0], words[queue.inputs[0]], queue)
+        for queue in reversed(self.queues):
+            if queue.outputs[0] in words:
+                meet(queue.inputs[0], words[queue.outputs[0]], queue)
+        return words

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from fractions import Fraction
 
-from ..hdl.schedule import Queue, Schedule
-from .dataflow import interval_within, predict
+from ..hdl.schedule import Buffer, Queue
+from .dataflow import keeps_pace, predict
 from .network import Network
 
 __all__ = ["bottleneck", "size_queues"]
@@ -15,50 +14,49 @@ __all__ = ["bottleneck", "size_queues"]
 
 def bottleneck(network: Network) -> tuple[str, int]:
     """The unit with the most phases a frame and their number: no network runs at a shorter interval, in cycles."""
-    actors = [unit for unit in network.units if isinstance(unit.timing, Schedule)]
+    actors = [unit for unit in network.units if not isinstance(unit.timing, Queue)]
     slowest = max(actors, key=lambda unit: unit.timing.phases)
     return slowest.name, slowest.timing.phases
 
 
-def size_queues(network: Network, timing: Callable[[str, int], Queue], *, smallest: int = 2) -> tuple[int, ...]:
-    """Depths, in the order of ``network.queues``, at which the network keeps its best interval.
+def size_queues(network: Network, timing: Callable[[str, int], Queue | Buffer], *,
+                smallest: int = 2) -> tuple[int, ...]:
+    """Depths, in the order of ``network.sized``, at which the network keeps its best interval.
 
-    From depths that decouple all units (two frames each) every queue is in turn made as small as the interval allows,
-    the last queue first, by bisection: more room never slows a self-timed dataflow graph (Geilen, Basten, Stuijk:
-    "Minimising buffer requirements of synchronous dataflow graphs with model checking", DAC 2005). No single queue
-    of the result can be made smaller.
+    From depths that decouple all units every queue is in turn made as small as the interval allows, the last queue
+    first, by bisection: more room never slows a self-timed dataflow graph (Geilen, Basten, Stuijk: "Minimising buffer
+    requirements of synchronous dataflow graphs with model checking", DAC 2005). No single queue of the result can be
+    made smaller.
 
     Parameters
     ----------
     timing
-        The queue of a given name at a given depth: its latency may depend on the storage chosen for that depth.
+        The queue or buffer of a given name at a given depth: its latency may depend on the storage chosen for it.
     smallest
         Depth in words that no queue goes below; 2 keep the full rate of a queue in registers and cut the ready path.
     """
-    names = [queue.name for queue in network.queues]
-    ample = [2 * network.words(queue.output) + 4 for queue in network.queues]
+    names = [unit.name for unit in network.sized]
+    least = [Buffer.least(unit.timing.need, unit.timing.free) if isinstance(unit.timing, Buffer) else smallest
+             for unit in network.sized]
+    ample = [2 * network.words(unit.inputs[0]) + 4 + low for unit, low in zip(network.sized, least, strict=True)]
 
     def at(depths: list[int]) -> Network:
-        queues = [timing(name, depth) for name, depth in zip(names, depths, strict=True)]
-        return network.with_depths([queue.depth for queue in queues], [queue.latency for queue in queues])
+        return network.with_timings({name: timing(name, depth) for name, depth in zip(names, depths, strict=True)})
 
     best = predict(at(ample))
     target = best.interval
     # Long enough for every frame that is in flight at once to be replaced several times.
     frames = 4 * math.ceil(best.latency / target) + 12
 
-    def interval(depths: list[int]) -> Fraction:
-        return interval_within(at(depths), frames)
+    def keeps(depths: list[int]) -> bool:
+        return keeps_pace(at(depths), target, frames)[0]
 
-    # What was never used at ample depths is not needed; often this alone is the answer after the bottleneck.
-    depths = [max(smallest, min(depth, peak)) for depth, peak in zip(ample, best.peaks, strict=True)]
-    if interval(depths) != target:
-        depths = ample
+    depths = ample
     for index in reversed(range(len(depths))):
-        low, high = smallest, depths[index]
+        low, high = least[index], depths[index]
         while low < high:
             middle = (low + high) // 2
-            if interval([*depths[:index], middle, *depths[index + 1 :]]) == target:
+            if keeps([*depths[:index], middle, *depths[index + 1 :]]):
                 high = middle
             else:
                 low = middle + 1

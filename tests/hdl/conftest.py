@@ -64,7 +64,7 @@ def check_unit():
     """Runs a unit and holds every transfer against its schedule; returns the output words."""
 
     def check(unit, words, frames, offers=(1,), accepts=(1,), network=None):
-        network = network or Network((Unit("unit", unit.schedule, ("i",), "o"),))
+        network = network or Network((Unit("unit", unit.schedule, ("i",), ("o",)),))
         offers, accepts = np.array(offers, dtype=np.uint8), np.array(accepts, dtype=np.uint8)
         trace = dataflow.simulate(network, frames, offers=offers, accepts=accepts)
         assert trace.finished

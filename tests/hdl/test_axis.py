@@ -163,7 +163,7 @@ def test_every_transfer_is_in_the_cycle_that_the_schedule_says(words, frames, of
     unit = unit_type(8, words)
     drive = drive_slave if unit_type is AxiStreamSlave else drive_master
     _, taken, given, _ = drive(unit, bus_words([words] * frames), words * frames, offers, accepts)
-    trace = dataflow.simulate(Network((Unit("unit", unit.schedule, ("i",), "o"),)), frames,
+    trace = dataflow.simulate(Network((Unit("unit", unit.schedule, ("i",), ("o",)),)), frames,
                               offers=np.array(offers, dtype=np.uint8), accepts=np.array(accepts, dtype=np.uint8))
     assert taken == trace.times["i"].tolist()
     assert given == trace.times["o"].tolist()

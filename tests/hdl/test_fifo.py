@@ -37,7 +37,7 @@ class Chain(wiring.Component):
 
     @property
     def network(self):
-        return Network(tuple(Unit(f"u{k}", unit.schedule, (f"e{k}",), f"e{k + 1}")
+        return Network(tuple(Unit(f"u{k}", unit.schedule, (f"e{k}",), (f"e{k + 1}",))
                              for k, unit in enumerate(self.units)))
 
 

@@ -12,7 +12,7 @@ from gatewright.sim.sizing import bottleneck, size_queues
 
 
 def chain(*timings):
-    return Network(tuple(Unit(f"u{k}", timing, (f"e{k}",), f"e{k + 1}") for k, timing in enumerate(timings)))
+    return Network(tuple(Unit(f"u{k}", timing, (f"e{k}",), (f"e{k + 1}",)) for k, timing in enumerate(timings)))
 
 
 def actor(takes, gives, stages=1):
@@ -32,14 +32,14 @@ def reference(network, frames, offers, accepts, cycles):
         valid = {network.input: held}
         for u, unit in enumerate(units):
             if isinstance(unit.timing, Schedule):
-                valid[unit.output] = stages[u][-1] == "word"
+                valid[unit.outputs[0]] = stages[u][-1] == "word"
             else:
-                valid[unit.output] = head[u] if unit.timing.latency == 2 else memory[u] > 0
+                valid[unit.outputs[0]] = head[u] if unit.timing.latency == 2 else memory[u] > 0
         ready = {network.output: bool(accepts[cycle % len(accepts)])}
         plans = []
         for u in reversed(range(len(units))):
             unit = units[u]
-            leaves = valid[unit.output] and ready[unit.output]
+            leaves = valid[unit.outputs[0]] and ready[unit.outputs[0]]
             if isinstance(unit.timing, Schedule):
                 # From the last stage backwards: a stage moves when the next is empty or moves.
                 moves = [False] * len(stages[u])
@@ -69,7 +69,7 @@ def reference(network, frames, offers, accepts, cycles):
             stages[u] = new
         for u, unit in enumerate(units):
             if isinstance(unit.timing, Queue):
-                leaves, enters = moved[unit.output], moved[unit.inputs[0]]
+                leaves, enters = moved[unit.outputs[0]], moved[unit.inputs[0]]
                 if unit.timing.latency == 1:
                     memory[u] += enters - leaves
                 else:
@@ -174,9 +174,9 @@ def test_a_run_that_cannot_finish_says_so():
     (lambda: Schedule([[1]], [[1]], 0), "stages must be a positive integer, not 0"),
     (lambda: Queue(0), "queue depth must be a positive integer, not 0"),
     (lambda: Queue(1, 3), "queue latency must be 1 or 2 cycles, not 3"),
-    (lambda: Network((Unit("a", Queue(1), ("x",), "y"), Unit("b", Queue(1), ("x",), "z"))),
+    (lambda: Network((Unit("a", Queue(1), ("x",), ("y",)), Unit("b", Queue(1), ("x",), ("z",)))),
      "edge 'x' has two consumers"),
-    (lambda: Unit("a", Queue(1), ("x", "y"), "z"), "unit 'a' has 1 input ports, but 2 edges"),
+    (lambda: Unit("a", Queue(1), ("x", "y"), ("z",)), "unit 'a' has 1 input ports, but 2 edges"),
     (lambda: simulate(chain(actor([1], [1])), 1, accepts=np.zeros(3, dtype=np.uint8)),
      "a stall pattern must leave at least one cycle free"),
 ])
