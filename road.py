@@ -218,8 +218,8 @@ def streams(design: Compiled) -> str:
     """One line on what goes in and what comes out."""
     first, last, spec = design.dataflow.edges[0], design.dataflow.edges[-1], design.graph.spec
     worth = "codes of the model's own first quantiser" if spec.encoder is not None else f"each worth {spec.scale}"
-    return (f"takes {first.channels} x {first.type} a frame ({worth}) in {first.words} words of {first.lanes}, gives "
-            f"{last.channels} x {last.type} in {last.words} words of {last.lanes}")
+    return (f"takes {first.elements} x {first.type} a frame ({worth}) in {first.words} words of {first.lanes}, gives "
+            f"{last.elements} x {last.type} in {last.words} words of {last.lanes}")
 
 
 def advice(model: Model) -> str | None:

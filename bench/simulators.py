@@ -41,7 +41,7 @@ def main() -> None:
 
 def _words(design, frames: int) -> np.ndarray:
     edge = design.dataflow.edges[0]
-    codes = np.random.default_rng(0).integers(edge.type.lo, edge.type.hi + 1, size=(frames, edge.channels))
+    codes = np.random.default_rng(0).integers(edge.type.lo, edge.type.hi + 1, size=(frames, edge.elements))
     return pack(codes, edge)
 
 

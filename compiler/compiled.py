@@ -13,11 +13,12 @@ import numpy as np
 from ..errors import UserError
 from ..sim import toolchain
 from ..sim.dataflow import Prediction, predict
-from . import data, emit, folding, frontend, passes
-from .dataflow import Dataflow, lower, size
+from . import data, emit, folding, frontend, host, passes
+from .dataflow import Dataflow, size
 from .execute import run_golden
 from .folding import Fold
-from .ir import Dense, Graph, IntType
+from .ir import ArgMax, Dense, Graph, IntType, canonical_order
+from .lower import lower
 
 __all__ = ["Compiled", "Model", "compile_model", "load"]
 
@@ -41,7 +42,7 @@ class Model:
 
     @property
     def layers(self) -> tuple[Dense, ...]:
-        """The fully connected layers, in order."""
+        """The layers that have weights, in order."""
         return tuple(node for node in self.graph.nodes if isinstance(node, Dense))
 
 
@@ -86,8 +87,8 @@ def _scale(text: str | Fraction) -> Fraction:
 
 def compile_model(model: Model, *, folding: Sequence[Fold] | str | None = None, fps: float | None = None,
                   clock: float = 50.0, top1: bool = False, lut: int = 4,
-                  depths: Sequence[int] | None = None) -> Compiled:
-    """As :func:`.design.compile`; ``depths`` are the FIFOs' in order, if they are known, else they are found."""
+                  memory: str = "rom", depths: Sequence[int] | None = None) -> Compiled:
+    """As :func:`.design.compile`; ``depths`` are those of :attr:`.Dataflow.sized`, if known, else they are found."""
     if not 0 < clock <= 10_000:
         raise UserError(f"a clock of {clock:g} MHz is out of range", where="--clock",
                         remedy="say MHz, as in --clock 50")
@@ -98,9 +99,9 @@ def compile_model(model: Model, *, folding: Sequence[Fold] | str | None = None, 
                         remedy="give one of them")
     graph = passes.run(model.graph, [passes.AppendArgMax()]) if top1 else model.graph
     folds = _folds(model, folding, fps, clock)
-    dataflow = lower(graph, folds, lut=lut)
+    dataflow = lower(graph, folds, lut=lut, memory=memory)
     dataflow = size(dataflow) if depths is None else dataflow.with_depths(depths)
-    return Compiled(model, graph, dataflow, tuple(folds), clock, lut, top1)
+    return Compiled(model, graph, dataflow, tuple(folds), clock, lut, top1, memory)
 
 
 def _folds(model: Model, wish: Sequence[Fold] | str | None, fps: float | None, clock: float) -> Sequence[Fold]:
@@ -108,9 +109,8 @@ def _folds(model: Model, wish: Sequence[Fold] | str | None, fps: float | None, c
         return folding.parse(wish)
     if wish is not None:
         return wish
-    cycles = folding.DEFAULT_CYCLES if fps is None else folding.cycles_for(fps, clock)
-    shapes = [(int(rows), int(columns)) for rows, columns in (layer.weights.shape for layer in model.layers)]
-    return folding.choose(shapes, cycles)
+    works = [folding.work_of(model.graph, layer) for layer in model.layers]
+    return folding.choose(works, folding.default_cycles(works) if fps is None else folding.cycles_for(fps, clock))
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,6 +124,12 @@ class Compiled:
     clock: float
     lut: int
     top1: bool
+    memory: str
+
+    @property
+    def works(self) -> tuple[folding.Work, ...]:
+        """What each layer computes a frame."""
+        return tuple(folding.work_of(self.graph, layer) for layer in self.model.layers)
 
     @property
     def name(self) -> str:
@@ -167,21 +173,38 @@ class Compiled:
         """Frames as the accelerator's input codes, int64 ``[frames, channels]`` (see :func:`..data.encode`)."""
         return data.encode(np.asarray(x), self.graph.spec)
 
+    @property
+    def classes_known(self) -> int:
+        """How many classes the network tells apart: elements of its output before any arg-max."""
+        graph = self.model.graph
+        last = graph.nodes[-1]
+        return graph.value(last.input if isinstance(last, ArgMax) else graph.output).elements
+
     def check_labels(self, y: np.ndarray) -> None:
         """Raise ``UserError`` unless labels are classes that the network can answer."""
-        classes = len(self.model.layers[-1].weights)
+        classes = self.classes_known
         if len(y) and not 0 <= y.min() <= y.max() < classes:
             raise UserError(f"labels range from {y.min()} to {y.max()}; the network answers 0 to {classes - 1}",
                             where="labels", remedy="number the classes from 0, as in training")
 
     def logits(self, values: Mapping[str, np.ndarray]) -> np.ndarray | None:
         """The model's float32 output ``[frames, channels]``, by the host's final expression; None with ``top1``."""
-        return None if self.top1 else self.graph.final(values[self.graph.output])
+        if self.top1:
+            return None
+        output = self.graph.value(self.graph.output)
+        result = self.graph.final(values[output.name].reshape(-1, *output.shape)).reshape(-1, output.elements)
+        order = canonical_order(output.shape) if self.graph.order is None else self.graph.order.reshape(-1)
+        return host.apply(self.graph.host, result[:, order])
 
     def classes(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
         """The class decision ``[frames]``: the largest logit's index, the lowest of equal ones."""
+        if isinstance(self.graph.nodes[-1], ArgMax):
+            return values[self.graph.output][:, 0]
         logits = self.logits(values)
-        return values[self.graph.output][:, 0] if logits is None else logits.argmax(axis=1)
+        assert logits is not None
+        if logits.shape[1] == 1:  # one output decides between two classes
+            return (logits[:, 0] > 0).astype(np.int64)
+        return logits.argmax(axis=1)
 
     def run(self, x: np.ndarray) -> np.ndarray:
         """What the accelerator and its host answer for frames: float32 logits ``[frames, channels]``, or classes."""

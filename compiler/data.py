@@ -91,7 +91,9 @@ def _numpy(path: Path) -> dict[str, Any]:
 
 
 def encode(x: np.ndarray, spec: InputSpec) -> np.ndarray:
-    """Codes int64 ``[frames, elements]``: integer arrays are codes already, floats become codes as the host does it.
+    """Codes int64 ``[frames, elements]`` in stream order of frames in the model's order.
+
+    Integer arrays are codes already, floats become codes as the host does it.
 
     Raises
     ------
@@ -110,4 +112,4 @@ def encode(x: np.ndarray, spec: InputSpec) -> np.ndarray:
             f"holds integers from {codes.min()} to {codes.max()}, but the accelerator takes {spec.type} codes",
             where="--data", remedy="build with --input and --input-scale for this data (as in --input uint8 "
             "--input-scale 1/255), or give floats in the model's own units")
-    return codes
+    return spec.to_stream(codes)

@@ -69,7 +69,7 @@ class Design(Compiled):
 
 
 def compile(model: Model, *, folding: Sequence[Fold] | str | None = None, fps: float | None = None, clock: float = 50.0,
-            top1: bool = False, lut: int = 4) -> Design:
+            top1: bool = False, lut: int = 4, memory: str = "rom") -> Design:
     """Fold a model and size its FIFOs.
 
     Parameters
@@ -84,10 +84,14 @@ def compile(model: Model, *, folding: Sequence[Fold] | str | None = None, fps: f
         Append arg-max: the accelerator gives the class instead of the accumulators.
     lut
         Inputs of the target's lookup table, 4 or 6.
+    memory
+        Where weights live: "rom" (in the unit), "streamed" (in a unit of their own) or "loadable" (a port takes new
+        ones while the accelerator runs).
 
     Raises
     ------
     UserError
         If an option is out of range or does not fit the model.
     """
-    return Design._of(compile_model(model, folding=folding, fps=fps, clock=clock, top1=top1, lut=lut))
+    return Design._of(compile_model(model, folding=folding, fps=fps, clock=clock, top1=top1, lut=lut,
+                                    memory=memory))

@@ -19,7 +19,8 @@ from amaranth.lib.wiring import In, Out
 from ..hdl.fifo import FifoParameters
 from ..hdl.lanes import connect, word_stream
 from ..hdl.width import WidthParameters
-from .dataflow import Dataflow, Edge, Stage
+from .dataflow import Dataflow, Stage
+from .stream import Edge
 
 __all__ = ["Accelerator", "convert", "emit", "module_name"]
 
@@ -91,16 +92,24 @@ class Accelerator(wiring.Component):
             self.o.payload.eq(last.payload), self.o.valid.eq(last.valid), last.ready.eq(self.o.ready),
         ]
         for stage in self._dataflow.stages:
-            source, sink = wires[stage.input.name], wires[stage.output.name]
+            names_in, names_out = stage.ports
+            sources = [(port, edge, wires[edge.name]) for port, edge in zip(names_in, stage.inputs, strict=True)]
+            sinks = [(port, edge, wires[edge.name]) for port, edge in zip(names_out, stage.outputs, strict=True)]
             if self._modules is None:
                 m.submodules[stage.name] = unit = stage.unit()
-                connect(m, source.of(stage.input.shape), unit.i)
-                connect(m, unit.o, sink.of(stage.output.shape))
+                for port, edge, wire in sources:
+                    connect(m, wire.of(edge.shape), getattr(unit, port))
+                for port, edge, wire in sinks:
+                    connect(m, getattr(unit, port), wire.of(edge.shape))
             else:
-                m.submodules[stage.name] = Instance(
-                    self._modules[stage.name], i_clk=ClockSignal(), i_rst=ResetSignal(),
-                    i_i__payload=source.payload, i_i__valid=source.valid, o_i__ready=source.ready,
-                    o_o__payload=sink.payload, o_o__valid=sink.valid, i_o__ready=sink.ready)
+                joined = {"i_clk": ClockSignal(), "i_rst": ResetSignal()}
+                for port, _, wire in sources:
+                    joined |= {f"i_{port}__payload": wire.payload, f"i_{port}__valid": wire.valid,
+                               f"o_{port}__ready": wire.ready}
+                for port, _, wire in sinks:
+                    joined |= {f"o_{port}__payload": wire.payload, f"o_{port}__valid": wire.valid,
+                               f"i_{port}__ready": wire.ready}
+                m.submodules[stage.name] = Instance(self._modules[stage.name], **joined)
         return m
 
     def _wires(self, edge: Edge) -> _Wires:
@@ -157,7 +166,8 @@ def _modules(dataflow: Dataflow, name: str) -> Iterator[tuple[Stage, str, bool]]
             case FifoParameters(depth, bits, kind):
                 module = f"{name}_fifo_{depth}x{bits}_{kind}"
             case WidthParameters(channels, lanes_in, lanes_out):
-                module = f"{name}_width_{lanes_in}_to_{lanes_out}_of_{channels}x{stage.input.type.bits}"
+                kind = f"{'s' * stage.input.type.signed}{stage.input.type.bits}"
+                module = f"{name}_width_{lanes_in}_to_{lanes_out}_of_{channels}x{kind}"
             case _:
                 module = f"{name}_{stage.name}"
         yield stage, module, module not in seen
@@ -165,9 +175,9 @@ def _modules(dataflow: Dataflow, name: str) -> Iterator[tuple[Stage, str, bool]]
 
 
 def _header(stage: Stage) -> str:
-    edge_in, edge_out = stage.input, stage.output
-    return (f"// {type(stage.parameters).__name__.removesuffix('Parameters')}: takes {edge_in.lanes} x {edge_in.type}, "
-            f"gives {edge_out.lanes} x {edge_out.type} a word.\n")
+    taken, given = (" and ".join(f"{edge.lanes} x {edge.type}" for edge in edges)
+                    for edges in (stage.inputs, stage.outputs))
+    return f"// {type(stage.parameters).__name__.removesuffix('Parameters')}: takes {taken}, gives {given} a word.\n"
 
 
 def convert(component, name: str, platform=None) -> str:

@@ -13,8 +13,9 @@ from pathlib import Path
 from ..errors import UserError
 from ..hdl.lanes import words
 from ..hdl.mvu import folded_cycles
+from .ir import Dense, Graph
 
-__all__ = ["DEFAULT_CYCLES", "Fold", "choose", "cycles_for", "parse"]
+__all__ = ["DEFAULT_CYCLES", "Fold", "Work", "choose", "cycles_for", "default_cycles", "divisors", "parse", "work_of"]
 
 # Without a wish, a frame may take this many cycles: small layers stay small, and 50 MHz give 200,000 frames/s.
 DEFAULT_CYCLES = 256
@@ -33,6 +34,47 @@ class Fold:
 
     def __str__(self) -> str:
         return f"{self.pe}x{self.simd}"
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a layer computes: at each of ``positions``, for each of ``groups``, ``rows`` x ``columns`` products.
+
+    A ``depthwise`` layer has as many rows as channels, and as many columns as taps; its unit works on PE channels and
+    one tap a cycle.
+    """
+
+    rows: int
+    columns: int
+    positions: int = 1
+    groups: int = 1
+    depthwise: bool = False
+
+    @property
+    def products(self) -> int:
+        """Multiplications a frame."""
+        return self.rows * self.columns * self.positions * self.groups
+
+    def cycles(self, fold: Fold) -> int:
+        """Cycles a frame."""
+        return fold.cycles(self.rows, self.columns) * self.positions * self.groups
+
+
+def work_of(graph: Graph, layer: Dense) -> Work:
+    """The work of a layer."""
+    rows, columns = layer.weights.shape
+    if layer.window is None:
+        return Work(rows, columns)
+    positions = layer.output.pixels
+    if layer.groups == rows == graph.value(layer.input).channels > 1:
+        return Work(rows, columns, positions, 1, depthwise=True)
+    return Work(rows // layer.groups, columns, positions, layer.groups)
+
+
+def divisors(number: int) -> list[int]:
+    """Ascending."""
+    small = [d for d in range(1, math.isqrt(number) + 1) if number % d == 0]
+    return sorted({*small, *(number // d for d in small)})
 
 
 def parse(text: str) -> tuple[Fold, ...]:
@@ -82,18 +124,29 @@ def cycles_for(fps: float, clock_mhz: float) -> int:
     return int(cycles)
 
 
-def choose(shapes: Sequence[tuple[int, int]], cycles: int) -> tuple[Fold, ...]:
-    """The folding of least lanes (PE x SIMD) for each ``(rows, columns)`` layer with at most ``cycles`` a frame.
+def default_cycles(works: Sequence[Work]) -> int:
+    """Cycles a frame where nobody says: :data:`DEFAULT_CYCLES`, or what some 512 lanes need where layers slide."""
+    if all(work.positions == 1 for work in works):
+        return DEFAULT_CYCLES
+    return max(DEFAULT_CYCLES, sum(work.products for work in works) // 512)
+
+
+def choose(works: Sequence[Work], cycles: int) -> tuple[Fold, ...]:
+    """The folding of least lanes (PE x SIMD) for each layer with at most ``cycles`` a frame.
 
     Exact: every useful number of row folds is tried. Of equal lanes the one with fewer cycles is taken, then the one
-    with fewer PEs, which need fewer accumulators and thresholds.
+    with fewer PEs, which need fewer accumulators and thresholds. A layer that cannot reach it is unrolled whole.
     """
     folds = []
-    for rows, columns in shapes:
+    for work in works:
+        each = max(1, cycles // (work.positions * work.groups))
         options = set()
-        for row_folds in range(1, min(rows, cycles) + 1):
-            pe = words(rows, row_folds)
-            simd = words(columns, cycles // words(rows, pe))
-            options.add(Fold(pe, simd))
-        folds.append(min(options, key=lambda fold: (fold.pe * fold.simd, fold.cycles(rows, columns), fold.pe)))
+        if work.depthwise:
+            options = {Fold(pe, 1) for pe in divisors(work.rows) if work.cycles(Fold(pe, 1)) <= cycles}
+            options = options or {Fold(work.rows, 1)}
+        else:
+            for row_folds in range(1, min(work.rows, each) + 1):
+                pe = words(work.rows, row_folds)
+                options.add(Fold(pe, words(work.columns, each // words(work.rows, pe))))
+        folds.append(min(options, key=lambda fold: (fold.pe * fold.simd, work.cycles(fold), fold.pe)))
     return tuple(folds)

@@ -16,8 +16,9 @@ import numpy as np
 from ..errors import MismatchError
 from ..sim import verilated
 from ..sim.dataflow import Trace, simulate
-from .dataflow import Dataflow, Edge
-from .words import pack, unpack
+from .dataflow import Dataflow
+from .stream import NOTHING, Edge
+from .words import lanes_of, pack, unpack_lanes
 
 __all__ = ["Difference", "Hardware", "Measured"]
 
@@ -57,7 +58,7 @@ class Hardware:
     def __init__(self, dataflow: Dataflow, name: str, files: Mapping[str, bytes], *, x_initial: str = "fast",
                  waves: bool = False):
         self._dataflow, self._network = dataflow, dataflow.network
-        self._layer = {stage.output.name: stage for stage in dataflow.stages}
+        self._layer = {edge.name: stage for stage in dataflow.stages for edge in stage.outputs}
         taps = [verilated.Tap(edge.name, edge.bits) for edge in dataflow.edges[1:-1]]
         self._library = verilated.build(verilated.Sources(files), name, taps, x_initial=x_initial, waves=waves)
 
@@ -73,7 +74,7 @@ class Hardware:
         Parameters
         ----------
         values
-            The golden integers ``[frames, channels]`` of every value that an edge carries.
+            The golden integers ``[frames, elements]`` of every value that an edge carries.
         offers, accepts
             Stall patterns (``sim.patterns``).
         reset_after
@@ -128,15 +129,19 @@ class Hardware:
         return f"layer {stage.layer}, output of {stage.name}"
 
     def _check_values(self, edge: Edge, rows: np.ndarray, expected: np.ndarray, begin: int) -> None:
-        got = unpack(rows, edge)
+        got = unpack_lanes(rows, edge)
         frames = min(len(got), len(expected))
-        differs = got[:frames] != expected[:frames]
+        wanted = lanes_of(expected[:frames], edge)
+        differs = (got[:frames] != wanted) & (edge.index != NOTHING)
         count = int(np.count_nonzero(differs))
         if count:
-            frame, index = (int(k) for k in np.argwhere(differs)[0])
-            raise Difference(f"{self._where(edge.name)}, frame {begin + frame}, index {index}: expected "
-                             f"{int(expected[frame, index])}, got {int(got[frame, index])} ({count} of {differs.size} "
-                             f"integers differ there)", boundary=edge.name, count=count, frame=frame)
+            frame, word, lane = (int(k) for k in np.argwhere(differs)[0])
+            index = int(edge.index[word, lane])
+            place = f"index {index}" if index >= 0 else f"padding in lane {lane} of word {word}"
+            raise Difference(f"{self._where(edge.name)}, frame {begin + frame}, {place}: expected "
+                             f"{int(wanted[frame, word, lane])}, got {int(got[frame, word, lane])} ({count} of "
+                             f"{frames * len(edge.flat)} integers differ there)", boundary=edge.name, count=count,
+                             frame=frame)
 
     def _check_times(self, times: Mapping[str, np.ndarray], trace: Trace, begin: int) -> None:
         first: tuple[int, int, str, str] | None = None

@@ -10,8 +10,9 @@ from ..hdl.lanes import words
 from ..hdl.schedule import Schedule
 from ..sim.dataflow import predict
 from ..sim.sizing import bottleneck
-from .dataflow import Dataflow, lower
-from .folding import Fold
+from .dataflow import Dataflow
+from .folding import Fold, Work, divisors
+from .lower import lower
 
 if TYPE_CHECKING:
     from .compiled import Compiled
@@ -45,18 +46,17 @@ def find(design: Compiled) -> dict:
             "next": _next(design), "double": _double(design)}
 
 
-def _shapes(design: Compiled) -> list[tuple[int, int]]:
-    return [(stage.parameters.rows, stage.parameters.columns) for stage in design.dataflow.layers]
-
-
 def _next(design: Compiled) -> dict | None:
-    shapes, folds = _shapes(design), list(design.folds)
+    works, folds = design.works, list(design.folds)
     for _ in range(_STEPS):
-        cycles = [fold.cycles(*shape) for fold, shape in zip(folds, shapes, strict=True)]
+        cycles = [work.cycles(fold) for fold, work in zip(folds, works, strict=True)]
         if max(cycles) == 1:
             return None
-        folds = [widen(fold, *shape) if count == max(cycles) else fold
-                 for fold, shape, count in zip(folds, shapes, cycles, strict=True)]
+        wider = [widen(fold, work) if count == max(cycles) else fold
+                 for fold, work, count in zip(folds, works, cycles, strict=True)]
+        if wider == folds:
+            return None
+        folds = wider
         interval = _interval(design, folds)
         if interval is None:
             return None
@@ -65,17 +65,20 @@ def _next(design: Compiled) -> dict | None:
     return None
 
 
-def widen(fold: Fold, rows: int, columns: int) -> Fold:
+def widen(fold: Fold, work: Work) -> Fold:
     """The next larger PE or SIMD with which a layer needs fewer cycles, whichever has fewer lanes.
 
-    Of equal lanes the one with fewer cycles, then the one with fewer PEs, as :func:`.folding.choose` has it.
+    Of equal lanes the one with fewer cycles, then the one with fewer PEs, as :func:`.folding.choose` has it; a layer
+    without one stays.
     """
+    if work.depthwise:
+        return Fold(next((pe for pe in divisors(work.rows) if pe > fold.pe), fold.pe), 1)
     options = []
-    if fold.pe < rows:
-        options.append(Fold(words(rows, words(rows, fold.pe) - 1), fold.simd))
-    if fold.simd < columns:
-        options.append(Fold(fold.pe, words(columns, words(columns, fold.simd) - 1)))
-    return min(options, key=lambda option: (option.pe * option.simd, option.cycles(rows, columns), option.pe))
+    if fold.pe < work.rows:
+        options.append(Fold(words(work.rows, words(work.rows, fold.pe) - 1), fold.simd))
+    if fold.simd < work.columns:
+        options.append(Fold(fold.pe, words(work.columns, words(work.columns, fold.simd) - 1)))
+    return min(options, key=lambda option: (option.pe * option.simd, work.cycles(option), option.pe), default=fold)
 
 
 def _double(design: Compiled) -> dict | None:
@@ -83,18 +86,23 @@ def _double(design: Compiled) -> dict | None:
     target = int(interval / 2)
     if target < 1:
         return None
-    folds = [_reach(fold, *shape, target) for fold, shape in zip(design.folds, _shapes(design), strict=True)]
+    folds = [_reach(fold, work, target) for fold, work in zip(design.folds, design.works, strict=True)]
     reached = _interval(design, folds)
     return None if reached is None or reached > interval / 2 else _option(design, folds, reached)
 
 
-def _reach(fold: Fold, rows: int, columns: int, cycles: int) -> Fold:
+def _reach(fold: Fold, work: Work, cycles: int) -> Fold:
     """The folding of least lanes, with no fewer PEs and no less SIMD than now, with at most ``cycles`` a frame."""
-    options = []
-    for row_folds in range(1, min(words(rows, fold.pe), cycles) + 1):
-        pe = max(fold.pe, words(rows, row_folds))
-        options.append(Fold(pe, max(fold.simd, words(columns, cycles // words(rows, pe)))))
-    return min(options, key=lambda option: (option.pe * option.simd, option.cycles(rows, columns), option.pe))
+    each = cycles // (work.positions * work.groups)
+    if work.depthwise:
+        options = [Fold(pe, 1) for pe in divisors(work.rows) if pe >= fold.pe and work.cycles(Fold(pe, 1)) <= cycles]
+    else:
+        options = []
+        for row_folds in range(1, min(words(work.rows, fold.pe), each) + 1):
+            pe = max(fold.pe, words(work.rows, row_folds))
+            options.append(Fold(pe, max(fold.simd, words(work.columns, each // words(work.rows, pe)))))
+    whole = Fold(work.rows, 1 if work.depthwise else work.columns)
+    return min(options, key=lambda option: (option.pe * option.simd, work.cycles(option), option.pe), default=whole)
 
 
 def _interval(design: Compiled, folds: Sequence[Fold]) -> Fraction | None:
@@ -103,7 +111,7 @@ def _interval(design: Compiled, folds: Sequence[Fold]) -> Fraction | None:
     None where the dataflow engine gives up before the network repeats.
     """
     dataflow: Dataflow = lower(design.graph, folds, lut=design.lut)
-    ample = dataflow.with_depths([2 * stage.output.words + 4 for stage in dataflow.fifos])
+    ample = dataflow.with_depths([2 * stage.input.words + 4 for stage in dataflow.sized])
     try:
         return predict(ample.network).interval
     except ValueError:

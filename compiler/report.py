@@ -10,16 +10,16 @@ import importlib.metadata
 import math
 from typing import TYPE_CHECKING
 
-from ..hdl.argmax import ArgMaxParameters
 from ..hdl.fifo import FifoParameters
-from ..hdl.mvu import MatrixVectorParameters
-from ..hdl.threshold import ThresholdParameters
-from ..hdl.width import WidthParameters
+from ..hdl.schedule import Buffer
 from ..sim.dataflow import simulate
 from . import relief
-from .dataflow import Edge, Stage
+from .dataflow import Stage
+from .folding import Fold, Work
 from .ir import Dense
 from .relief import number
+from .stream import Edge
+from .units import KINDS
 
 if TYPE_CHECKING:
     from .compiled import Compiled
@@ -28,15 +28,6 @@ __all__ = ["console", "render", "summarise"]
 
 # A period of more frames than this is recorded only so far: the plot needs a few.
 _PERIOD = 16
-
-_KINDS = {
-    ArgMaxParameters: "arg_max",
-    FifoParameters: "fifo",
-    MatrixVectorParameters: "matrix_vector",
-    ThresholdParameters: "threshold",
-    WidthParameters: "width",
-}
-
 
 def summarise(design: Compiled) -> dict:
     """What ``report.json`` holds for a design that nobody has verified yet.
@@ -48,7 +39,8 @@ def summarise(design: Compiled) -> dict:
     dataflow, graph, prediction = design.dataflow, design.graph, design.prediction
     interval = number(prediction.interval)
     dense = [node for node in graph.nodes if isinstance(node, Dense)]
-    layers = [_layer(stage, node, interval) for stage, node in zip(dataflow.layers, dense, strict=True)]
+    layers = [_layer(stage, node, work, fold, interval) for stage, node, work, fold in
+              zip(dataflow.layers, dense, design.works, design.folds, strict=True)]
     lanes, work = sum(layer["lanes"] for layer in layers), sum(layer["work"] for layer in layers)
     output = graph.value(graph.output)
     return {
@@ -66,10 +58,10 @@ def summarise(design: Compiled) -> dict:
             "latency": prediction.latency, "latency_us": prediction.latency / design.clock,
             "lanes": lanes, "work": work, "lane_efficiency": work / (lanes * interval),
             "weight_bits": sum(layer["weights"]["bits"] for layer in layers),
-            "rom_bits": sum(rom["words"] * rom["width"] for layer in layers
-                            for rom in (layer["weights"], layer["thresholds"]) if rom and rom["words"] > 1),
             "fifo_words": sum(stage.parameters.depth for stage in dataflow.fifos),
             "fifo_bits": sum(stage.parameters.depth * stage.parameters.bits for stage in dataflow.fifos),
+            "buffer_words": sum(stage.schedule.depth for stage in dataflow.buffers),
+            "buffer_bits": sum(stage.schedule.depth * stage.input.bits for stage in dataflow.buffers),
         },
         "bottleneck": relief.find(design),
         "layers": layers,
@@ -81,22 +73,27 @@ def summarise(design: Compiled) -> dict:
     }
 
 
-def _layer(stage: Stage, node: Dense, interval: int | float) -> dict:
-    p = stage.parameters
-    lanes, work = p.pe * p.simd, p.rows * p.columns
+def _layer(stage: Stage, node: Dense, work: Work, fold: Fold, interval: int | float) -> dict:
+    """``work`` are products a frame; ``cycles`` those that the unit is busy with a frame."""
+    p, lanes = stage.parameters, fold.pe * fold.simd
+    cycles, weights = stage.schedule.phases, node.weights.size
+    levels = None if p.thresholds is None else p.thresholds.reshape(len(p.thresholds), -1).shape[1]
     return {
-        "name": stage.name, "node": stage.layer, "rows": p.rows, "columns": p.columns, "work": work,
-        "pe": p.pe, "simd": p.simd, "lanes": lanes, "cycles": p.phases,
-        "utilisation": p.phases / interval, "lane_efficiency": work / (lanes * p.phases),
-        "weight_type": str(node.weight_type), "accumulator": str(node.accumulator), "output": str(node.output.type),
-        "weights": {"bits": work * node.weight_type.bits, "words": p.phases, "width": lanes},
-        "thresholds": None if p.thresholds is None else {
-            "bits": p.rows * p.threshold_bits, "words": p.row_folds, "width": p.pe * p.threshold_bits},
+        "name": stage.name, "node": stage.layer, "kind": KINDS[type(p)], "rows": work.rows, "columns": work.columns,
+        "positions": work.positions, "groups": work.groups, "work": work.products,
+        "pe": fold.pe, "simd": fold.simd, "lanes": lanes, "lane": p.lane, "cycles": cycles,
+        "utilisation": cycles / interval, "lane_efficiency": work.products / (lanes * cycles),
+        "input": str(stage.input.type), "weight_type": str(node.weight_type), "accumulator": str(node.accumulator),
+        "output": str(node.output.type),
+        "weights": {"bits": weights * node.weight_type.bits, "words": cycles // work.positions, "width":
+                    lanes * node.weight_type.bits},
+        "thresholds": None if levels is None else {"levels": levels, "bits": len(p.thresholds) * levels
+                                                   * node.accumulator.bits},
     }
 
 
 def _stream(edge: Edge) -> dict:
-    return {"name": edge.name, "value": edge.value, "type": str(edge.type), "channels": edge.channels,
+    return {"name": edge.name, "value": edge.value, "type": str(edge.type), "pixel": edge.pixel,
             "lanes": edge.lanes, "words": edge.words, "bits": edge.bits}
 
 
@@ -104,15 +101,17 @@ def _units(design: Compiled, interval: int | float) -> list[dict]:
     peaks = iter(design.prediction.peaks)
     units = []
     for stage in design.dataflow.stages:
-        p = stage.parameters
-        unit = {"name": stage.name, "layer": stage.layer, "kind": _KINDS[type(p)], "input": stage.input.name,
-                "output": stage.output.name}
+        p, timing = stage.parameters, stage.schedule
+        unit = {"name": stage.name, "layer": stage.layer, "kind": KINDS[type(p)],
+                "inputs": [edge.name for edge in stage.inputs], "outputs": [edge.name for edge in stage.outputs],
+                "storage": None}
         if isinstance(p, FifoParameters):
             unit |= {"phases": None, "stages": None, "busy": None,
-                     "fifo": {"depth": p.depth, "bits": p.bits, "kind": p.kind, "peak": next(peaks)}}
+                     "storage": {"depth": p.depth, "bits": p.bits, "kind": p.kind, "peak": next(peaks)}}
         else:
-            unit |= {"phases": stage.schedule.phases, "stages": stage.schedule.stages,
-                     "busy": stage.schedule.phases / interval, "fifo": None}
+            unit |= {"phases": timing.phases, "stages": timing.stages, "busy": timing.phases / interval}
+            if isinstance(timing, Buffer):
+                unit["storage"] = {"depth": timing.depth, "bits": stage.input.bits, "kind": "buffer", "peak": None}
         units.append(unit)
     return units
 
@@ -130,7 +129,7 @@ def _timeline(design: Compiled) -> dict:
     period = again - first
     # Frames that are inside at once: those at work, and those that wait in FIFOs.
     inside = math.ceil(prediction.latency / prediction.interval)
-    inside += sum(-(-stage.parameters.depth // stage.output.words) for stage in design.dataflow.fifos)
+    inside += sum(-(-stage.schedule.depth // stage.input.words) for stage in design.dataflow.sized)
     frames = again + inside + period + 4
     many = simulate(network, frames, record=network.edges).times
     spans = {name: times.reshape(-1, words[name])[:, [0, -1]] for name, times in many.items()}

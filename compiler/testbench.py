@@ -23,11 +23,11 @@ def files(design: Compiled) -> dict[str, bytes]:
     first, last = design.dataflow.edges[0], design.dataflow.edges[-1]
     rng = np.random.default_rng(0)
     kind = first.type
-    codes = rng.integers(kind.lo, kind.hi + 1, size=(FRAMES, first.channels))
+    codes = rng.integers(kind.lo, kind.hi + 1, size=(FRAMES, first.elements))
     codes = np.where(codes >= 0, 1, -1) if kind.bipolar else codes
     values = run_golden(design.graph, codes)
     # A code whose bits are all ones marks the bits that mean something; padding lanes keep zeros.
-    full = np.full((1, last.channels), -1 if last.type.signed else last.type.hi)
+    full = np.full((1, last.elements), -1 if last.type.signed else last.type.hi)
     prediction = design.prediction
     return bench_template.files(
         design.name, f"{design.name}_axis",

@@ -18,12 +18,17 @@ from ..sim.dataflow import Prediction, predict
 from . import reference
 from .compiled import Compiled
 from .execute import run_golden
+from .folding import work_of
 from .hardware import Difference, Hardware, Measured
-from .ir import ArgMax, Graph, Value
+from .ir import Graph, Value
 
 __all__ = ["Cycles", "Verification", "verify"]
 
 Progress = Callable[[str, int, int], None]
+
+# Products that plain qonnx may compute in one verification: a minute or two.
+_PLAIN_PRODUCTS = 2_000_000_000
+_BATCH_INTEGERS = 100_000_000
 
 
 @dataclass(frozen=True)
@@ -109,39 +114,62 @@ class _Run:
         self.measured_interval: Fraction | None = None
         self.measured_latency: int | None = None
         self.measured_peaks: tuple[int, ...] = ()
+        # Plain execution goes frame by frame; where a frame takes it seconds, some frames must do.
+        products = sum(work_of(design.graph, layer).products for layer in design.model.layers)
+        self.plain_frames = min(len(codes), max(8, _PLAIN_PRODUCTS // products))
         self.correct = 0
         self.stalled = {"predicted": 0, "measured": 0}
         self.ties: dict[str, int] = {}
         self.plain = {"frames": 0, "frames_parted_by_ties": 0}
 
-    def _batches(self, what: str, size: int):
-        for begin in range(0, len(self.codes), size):
+    def _batches(self, what: str, size: int, first: int = 0):
+        """Frames by ``size``; if ``first`` is given, the batches before that frame end there."""
+        begin = 0
+        while begin < len(self.codes):
             self.progress(what, begin, len(self.codes))
-            yield begin, self.codes[begin : begin + size]
+            end = min(begin + size, first) if begin < first else begin + size
+            yield begin, self.codes[begin:end]
+            begin = end
         self.progress(what, len(self.codes), len(self.codes))
 
     def software(self) -> None:
         """The QONNX graph, exactly and plainly, against the golden model."""
         graph: Graph = self.design.graph
         model = self.design.imported.model
-        for begin, codes in self._batches("QONNX = golden", 1000):
-            source = codes if self.inputs is None else self.inputs[begin : begin + 1000]
+        for begin, codes in self._batches("QONNX = golden", self._software_size(), self.plain_frames):
+            source = self._source(begin, begin + len(codes))
             exact = reference.run_exact(model, source, graph.spec)
             golden = run_golden(graph, codes)
             for value in _values(graph):
                 if value.origin is not None:
-                    _compare(value, golden[value.name], exact.integers(value.origin), begin)
+                    _compare(value, golden[value.name][:, value.origin_order], exact.integers(value.origin), begin)
             logits = self.design.logits(golden)
             if logits is not None:
                 _compare_output(logits, exact.output.reshape(len(codes), -1), begin)
             for name, count in exact.tie_counts().items():
                 self.ties[name] = self.ties.get(name, 0) + count
-            plain = reference.run_plain(model, source, graph.spec)
-            explained = reference.explain(exact, plain.codes, plain.output)
-            self.plain["frames"] += len(codes)
-            self.plain["frames_parted_by_ties"] += sum(explained.parted.values())
+            if begin < self.plain_frames:
+                self._plainly(exact, source)
             if self.labels is not None:
-                self.correct += int((self.design.classes(golden) == self.labels[begin : begin + 1000]).sum())
+                self.correct += int((self.design.classes(golden) == self.labels[begin : begin + len(codes)]).sum())
+
+    def _source(self, begin: int, end: int) -> np.ndarray:
+        """What the QONNX graph is given: the data as they came, or the codes in the model's order."""
+        if self.inputs is not None:
+            return self.inputs[begin:end]
+        return self.codes[begin:end, self.design.graph.spec.order]
+
+    def _plainly(self, exact: reference.Reference, source: np.ndarray) -> None:
+        """``qonnx``'s own execution, every difference from the exact one explained by ties."""
+        plain = reference.run_plain(self.design.imported.model, source, self.design.graph.spec)
+        explained = reference.explain(exact, plain.codes, plain.output)
+        self.plain["frames"] += len(source)
+        self.plain["frames_parted_by_ties"] += sum(explained.parted.values())
+
+    def _software_size(self) -> int:
+        """Frames a batch: at most 1,000, and at most some hundred million integers at all layers together."""
+        values = sum(edge.words * edge.lanes for edge in self.design.dataflow.edges)
+        return int(max(1, min(1000, _BATCH_INTEGERS // values)))
 
     def hardware(self, files: Mapping[str, bytes], x_initial: str, waves: Path | None) -> None:
         """The golden model and the dataflow engine against the RTL."""
@@ -166,7 +194,7 @@ class _Run:
         dataflow = self.design.dataflow
         # Enough frames that the input is still offering when the frame that closes the period comes out.
         in_flight = math.ceil(self.prediction.latency / self.prediction.interval)
-        in_flight += sum(-(-stage.parameters.depth // stage.output.words) for stage in dataflow.fifos)
+        in_flight += sum(-(-stage.schedule.depth // stage.input.words) for stage in dataflow.sized)
         frames = again + in_flight + 4
         many = hardware.run(run_golden(self.design.graph, np.resize(self.codes, (frames, self.codes.shape[1]))))
         alone = hardware.run(run_golden(self.design.graph, self.codes[:1]))
@@ -231,8 +259,7 @@ def _number(cycles: Fraction | None) -> int | float | None:
 
 def _values(graph: Graph) -> list[Value]:
     """The integer values that the hardware and the QONNX graph both have, in order."""
-    return [graph.input, *(node.output for node in graph.nodes
-                           if isinstance(node.output, Value) and not isinstance(node, ArgMax))]
+    return [graph.input, *(node.output for node in graph.nodes if isinstance(node.output, Value))]
 
 
 def _compare(value: Value, golden: np.ndarray, exact: np.ndarray, begin: int) -> None:

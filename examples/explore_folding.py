@@ -32,16 +32,16 @@ def main() -> None:
     console = Console()
     try:
         model = gatewright.load(arguments.model, input=arguments.input, input_scale=arguments.input_scale)
-        shapes = [layer.weights.shape for layer in model.layers]
+        works = [folding.work_of(model.graph, layer) for layer in model.layers]
         table = Table(title=f"{model.name} at {arguments.clock:g} MHz: "
-                            + ", ".join(f"{rows} x {columns}" for rows, columns in shapes),
+                            + ", ".join(f"{work.rows} x {work.columns}" for work in works),
                       caption="interval and latency in cycles", title_justify="left", caption_justify="left")
         table.add_column("PE x SIMD", no_wrap=True)
         for heading in ("lanes", "interval", "frames/s", "latency", "FIFO words"):
             table.add_column(heading, justify="right", no_wrap=True)
         seen = set()
         for cycles in track(arguments.cycles, "running the dataflow engine", console=console, transient=True):
-            folds = folding.choose(shapes, cycles)
+            folds = folding.choose(works, cycles)
             if folds in seen:  # two targets, one answer
                 continue
             seen.add(folds)

@@ -1,0 +1,93 @@
+"""Lowering: from the integer graph to the dataflow graph, node by node, each with the units that carry it out.
+
+A value read by several nodes is forked. Words are regrouped where two units want other lanes; what joins or works for
+several cycles on a word gets a FIFO in front. Units that hold no weights are given the fewest lanes that keep the
+interval that the folding of the layers sets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..errors import UserError
+from ..hdl.argmax import ArgMaxParameters
+from .dataflow import Dataflow
+from .folding import Fold, Work, divisors, work_of
+from .ir import Add, ArgMax, Concat, Dense, Graph, Pool, Rearrange, Requantise, Table, Threshold
+from .lower_joins import lower_add, lower_concat
+from .lower_layers import lower_dense
+from .lower_moves import lower_pool, lower_rearrange
+from .lower_points import lower_requantise, lower_table, lower_threshold
+from .lowering import Lowering
+from .stream import stream
+
+__all__ = ["lower"]
+
+
+def lower(graph: Graph, folds: Sequence[Fold], *, lut: int = 4, memory: str = "rom") -> Dataflow:
+    """Lower a graph, one fold for each Dense node in order. FIFOs get depth 2, buffers the least that works.
+
+    Parameters
+    ----------
+    lut
+        Inputs of the target's lookup table.
+    memory
+        Where weights live: "rom", "streamed" or "loadable" (``hdl.mvu``).
+
+    Raises
+    ------
+    UserError
+        If the folding does not fit the layers, or a node has no hardware.
+    """
+    layers = [node for node in graph.nodes if isinstance(node, Dense)]
+    if not layers:
+        raise UserError("no layer with weights is in the model", where=graph.name,
+                        remedy="build a model with at least one")
+    works = [work_of(graph, layer) for layer in layers]
+    _check_folds(layers, works, folds)
+    interval = max(work.cycles(fold) for work, fold in zip(works, folds, strict=True))
+    lowering = Lowering(graph, interval, lut, memory)
+    lowering.begin(folds[0])
+    remaining = iter(folds)
+    for node in graph.nodes:
+        match node:
+            case Dense():
+                lower_dense(lowering, node, next(remaining))
+            case Threshold():
+                lower_threshold(lowering, node)
+            case Requantise():
+                lower_requantise(lowering, node)
+            case Table():
+                lower_table(lowering, node)
+            case Pool():
+                lower_pool(lowering, node)
+            case Rearrange():
+                lower_rearrange(lowering, node)
+            case Add():
+                lower_add(lowering, node)
+            case Concat():
+                lower_concat(lowering, node)
+            case ArgMax():
+                edge = lowering.see(lowering.take(node.input), graph.value(node.input).elements)
+                unit = ArgMaxParameters(edge.pixel, edge.lanes, input=edge.type)
+                lowering.give(node.output, lowering.append("top1", node.name, unit, [edge],
+                                                           stream("top1_out", node.output, 1)))
+            case _:
+                raise UserError(f"a {type(node).__name__} is left over after all passes", where=node.name)
+    return lowering.finish()
+
+
+def _check_folds(layers: Sequence[Dense], works: Sequence[Work], folds: Sequence[Fold]) -> None:
+    shapes = ", ".join(f"{work.rows}x{work.columns}" for work in works)
+    if len(folds) != len(layers):
+        raise UserError(f"{len(folds)} foldings for {len(layers)} layers ({shapes})", where="--folding",
+                        remedy="give PE x SIMD once for each layer, in order")
+    for layer, work, fold in zip(layers, works, folds, strict=True):
+        if fold.pe > work.rows or fold.simd > work.columns:
+            raise UserError(f"{fold} is more than layer {layer.name!r} has: {work.rows} rows and {work.columns} "
+                            "columns", where="--folding",
+                            remedy=f"take PE from 1 to {work.rows} and SIMD from 1 to {work.columns}")
+        if work.depthwise and work.rows % fold.pe:
+            raise UserError(f"PE {fold.pe} does not divide the {work.rows} channels of the depthwise layer "
+                            f"{layer.name!r}", where="--folding",
+                            remedy=f"take one of {', '.join(map(str, divisors(work.rows)))}")

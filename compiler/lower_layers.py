@@ -1,0 +1,123 @@
+"""Layers with weights: windows where they slide, lanes regrouped to SIMD, a FIFO, and the unit that multiplies."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..hdl.depthwise import DepthwiseParameters
+from ..hdl.mvu import MatrixVectorParameters
+from ..hdl.width import WidthParameters
+from ..hdl.window import WindowParameters
+from ..hdl.window_parallel import ParallelWindowParameters
+from .folding import Fold, Work, divisors, work_of
+from .ir import Dense, IntType, Value, Window
+from .lowering import Lowering
+from .stream import Edge, grouped, stream
+
+__all__ = ["lower_dense", "slide", "widened"]
+
+POINTWISE = Window((1, 1))
+
+
+def widened(kind: IntType, window: Window, height: int, width: int) -> IntType:
+    """The type of what a window gives: padding is 0, which bipolar lanes cannot say."""
+    padded = kind.bipolar and bool((window.sources(height, width) < 0).any())
+    return IntType(2, signed=True) if padded else kind
+
+
+def lower_dense(lowering: Lowering, node: Dense, fold: Fold) -> None:
+    source = lowering.graph.value(node.input)
+    work = work_of(lowering.graph, node)
+    edge = lowering.take(node.input)
+    if node.window is None:
+        name = lowering.name("fc")
+        edge = lowering.see(edge, source.elements, node.name, name)
+    elif work.depthwise:
+        _depthwise(lowering, node, fold, source, edge)
+        return
+    else:
+        name = lowering.name("conv")
+        edge = lowering.see(edge, source.channels, node.name, name)
+        if node.window != POINTWISE or node.groups > 1:
+            edge = _window(lowering, node, fold, work, source, edge, name)
+    edge = lowering.regroup(edge, fold.simd, node.name, name)
+    edge = lowering.fifo(edge, node.name, name)
+    unit = MatrixVectorParameters(
+        node.weights, fold.pe, fold.simd, node.thresholds, lowering.lut, input=edge.type, output=node.output.type,
+        base=node.base, groups=work.groups, positions=work.positions, memory=lowering.memory)
+    inputs = [edge]
+    if lowering.memory == "streamed":
+        inputs.append(_weights(lowering, node, unit, name))
+    per_group = len(node.weights) // work.groups
+    index = np.arange(node.output.elements, dtype=np.int32).reshape(-1, per_group)
+    output = Edge("", node.output.name, node.output.type, grouped(index, fold.pe), per_group, node.output.elements)
+    lowering.give(node.output, lowering.append(name, node.name, unit, inputs, output))
+
+
+def _weights(lowering: Lowering, node: Dense, unit: MatrixVectorParameters, name: str) -> Edge:
+    raise NotImplementedError
+
+
+def _window(lowering: Lowering, node: Dense, fold: Fold, work: Work, source: Value, edge: Edge, name: str) -> Edge:
+    """A window unit for a convolution: as few lanes as the folding lets it have, or all taps at once."""
+    window, groups = node.window, work.groups
+    assert window is not None
+    per_group = source.channels // groups
+    cycles = work.cycles(fold) // work.positions
+    for lanes in sorted(divisors(per_group), key=lambda lanes: (lanes != fold.simd, lanes)):
+        words = window.taps * per_group // lanes
+        if lanes != fold.simd:
+            words = WidthParameters(work.columns, lanes, fold.simd).schedule.phases
+        if words * groups <= cycles and source.elements // lanes <= lowering.interval:
+            return slide(lowering, node.name, name, window, source, edge, lanes, groups)
+    if groups == 1 and window.insert == (1, 1):
+        return _parallel(lowering, node, window, source, edge, name)
+    return slide(lowering, node.name, name, window, source, edge, per_group, groups)
+
+
+def slide(lowering: Lowering, layer: str, name: str, window: Window, source: Value, edge: Edge, lanes: int,
+          groups: int, fill: int = 0) -> Edge:
+    """A window unit that gives one word of ``lanes`` channels of one tap a cycle, group by group."""
+    height, width, channels = source.shape
+    edge = lowering.regroup(edge, lanes, layer, f"{name}_pixel")
+    kind = widened(edge.type, window, height, width) if fill == 0 else edge.type
+    unit = WindowParameters(height, width, channels, lanes, window.kernel, window.stride, window.pads, window.dilation,
+                            window.insert, groups, fill, edge.type, kind)
+    per_group = channels // groups
+    pixels = window.sources(height, width)[:, None, :, None]
+    index = np.where(pixels < 0, -1, pixels * channels + np.arange(groups)[:, None, None] * per_group
+                     + np.arange(per_group))
+    size = window.taps * per_group
+    output = Edge("", edge.value, kind, grouped(index.reshape(-1, size).astype(np.int32), lanes), size,
+                  edge.elements, fill)
+    return lowering.append(f"{name}_window", layer, unit, [edge], output)
+
+
+def _parallel(lowering: Lowering, node: Dense, window: Window, source: Value, edge: Edge, name: str) -> Edge:
+    """A window unit that gives all taps in one word."""
+    height, width, channels = source.shape
+    edge = lowering.regroup(edge, channels, node.name, f"{name}_pixel")
+    kind = widened(edge.type, window, height, width)
+    unit = ParallelWindowParameters(height, width, channels, window.kernel, window.stride, window.pads,
+                                    window.dilation, 0, edge.type, kind)
+    pixels = window.sources(height, width)[:, :, None]
+    index = np.where(pixels < 0, -1, pixels * channels + np.arange(channels))
+    size = window.taps * channels
+    output = Edge("", edge.value, kind, index.reshape(-1, size).astype(np.int32), size, edge.elements)
+    return lowering.append(f"{name}_window", node.name, unit, [edge], output)
+
+
+def _depthwise(lowering: Lowering, node: Dense, fold: Fold, source: Value, edge: Edge) -> None:
+    """One channel sees itself alone: a window that gives a channel word tap by tap, and a unit that adds up taps."""
+    window, lanes = node.window, fold.pe
+    assert window is not None
+    name = lowering.name("dw")
+    edge = lowering.see(edge, source.channels, node.name, name)
+    if window.taps > 1 or window != POINTWISE:
+        edge = slide(lowering, node.name, name, window, source, edge, lanes, source.channels // lanes)
+    else:
+        edge = lowering.regroup(edge, lanes, node.name, name)
+    edge = lowering.fifo(edge, node.name, name)
+    unit = DepthwiseParameters(node.weights, lanes, edge.type, node.thresholds, node.output.type, node.base,
+                               node.output.pixels)
+    lowering.give(node.output, lowering.append(name, node.name, unit, [edge], stream("", node.output, lanes)))

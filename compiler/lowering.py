@@ -1,0 +1,133 @@
+"""The dataflow graph while it grows: what every node's lowering is told, and the units that it may insert."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from ..hdl.fifo import FifoParameters
+from ..hdl.fork import ForkParameters
+from ..hdl.lanes import words
+from ..hdl.width import WidthParameters
+from .dataflow import Dataflow, Stage
+from .folding import Fold, divisors
+from .ir import Dense, Graph, Requantise, Table, Threshold, Value
+from .stream import Edge, stream
+from .units import Parameters
+
+__all__ = ["Lowering"]
+
+
+class Lowering:
+    """The dataflow graph while it grows; ``interval`` is the cycles a frame that the layers' folding allows."""
+
+    def __init__(self, graph: Graph, interval: int, lut: int, memory: str):
+        self.graph, self.interval, self.lut, self.memory = graph, interval, lut, memory
+        self.stages: list[Stage] = []
+        self._waiting: dict[str, list[Edge]] = {}
+        self._readers = Counter(name for node in graph.nodes for name in node.inputs)
+        self._readers[graph.output] += 1
+        self._names: Counter[str] = Counter()
+
+    def name(self, kind: str) -> str:
+        """A name for the next unit of a kind: conv0, conv1, …"""
+        self._names[kind] += 1
+        return f"{kind}{self._names[kind] - 1}"
+
+    def begin(self, first: Fold) -> None:
+        """The input stream."""
+        value = self.graph.input
+        if value.pixels > 1 and self._flat(value.name):
+            vector = replace(value, shape=(value.elements,))
+            edge = stream("i", vector, _input_lanes(value.elements, first.simd, self.interval))
+        elif value.pixels > 1:
+            edge = stream("i", value, self.fewest(value, divisors(value.channels)))
+        else:
+            edge = stream("i", value, _input_lanes(value.channels, first.simd, self.interval))
+        self.give(value, edge)
+
+    def _flat(self, name: str) -> bool:
+        """Whether all that reads a value, directly or through element-wise nodes, takes it as a vector."""
+        readers = [node for node in self.graph.nodes if name in node.inputs]
+        return bool(readers) and all(
+            (isinstance(node, Dense) and node.window is None)
+            or (isinstance(node, Threshold | Requantise | Table) and self._flat(node.output.name)) for node in readers)
+
+    def take(self, name: str) -> Edge:
+        """One reader's stream of a value."""
+        return self._waiting[name].pop(0)
+
+    def give(self, value: Value, edge: Edge) -> None:
+        """A value is there, on ``edge``: forked if it has several readers."""
+        readers = self._readers[value.name]
+        if readers > 1:
+            name = self.name("fork")
+            branches = [replace(edge, name=f"{name}_out{k}") for k in range(readers)]
+            self.stages.append(Stage(name, value.name, ForkParameters(readers, edge.lanes, edge.words), (edge,),
+                                     tuple(branches)))
+            self._waiting[value.name] = branches
+        else:
+            self._waiting[value.name] = [edge]
+
+    def append(self, name: str, layer: str, parameters: Parameters, inputs: Sequence[Edge], output: Edge) -> Edge:
+        """Add a unit with one output."""
+        output = replace(output, name=f"{name}_out")
+        self.stages.append(Stage(name, layer, parameters, tuple(inputs), (output,)))
+        return output
+
+    def fewest(self, value: Value, options: Sequence[int], *, elements: int | None = None,
+               also: Callable[[int], bool] = lambda lanes: True) -> int:
+        """The first of the ``options`` (lanes) that carries ``elements`` (the value's) in the interval, else the last.
+        """
+        elements = value.elements if elements is None else elements
+        return next((lanes for lanes in options if words(elements, lanes) <= self.interval and also(lanes)),
+                    options[-1])
+
+    def regroup(self, edge: Edge, lanes: int, layer: str, name: str) -> Edge:
+        """The same stream, ``lanes`` a word."""
+        if edge.lanes == lanes:
+            return edge
+        unit = WidthParameters(edge.pixel, edge.lanes, lanes, edge.pixels)
+        return self.append(f"{name}_width", layer, unit, [edge], edge.regrouped("", lanes))
+
+    def see(self, edge: Edge, pixel: int, layer: str = "", name: str = "") -> Edge:
+        """The same stream seen in groups of ``pixel`` elements: an image as a vector, a group's rows as a pixel."""
+        if edge.pixel == pixel:
+            return edge
+        if edge.pixel % edge.lanes or pixel % edge.lanes:
+            common = divisors(math.gcd(edge.pixel, pixel))
+            lanes = next((lanes for lanes in common if words(len(edge.flat), lanes) <= self.interval), common[-1])
+            edge = self.regroup(edge, lanes, layer, name or self.name("group"))
+        return edge.per(pixel)
+
+    def fifo(self, edge: Edge, layer: str, name: str) -> Edge:
+        """A FIFO of two words; ``dataflow.size`` finds the depth."""
+        return self.append(f"{name}_fifo", layer, FifoParameters(2, edge.bits), [edge], edge)
+
+    def finish(self) -> Dataflow:
+        """The output stream gets its name."""
+        edge = self.take(self.graph.output)
+        stages = [replace(stage, outputs=tuple(replace(each, name="o") if each.name == edge.name else each
+                                               for each in stage.outputs)) for stage in self.stages]
+        return Dataflow(tuple(stages))
+
+
+def _input_lanes(channels: int, simd: int, interval: int) -> int:
+    """Lanes of a vector's input stream: enough to bring a frame in ``interval`` cycles, and cheap to regroup.
+
+    The multiplexers of the width converter cost about its buffer times its levels, each lane at the input a
+    comparator or a pin or two; up to a third more lanes than needed are looked at.
+    """
+    least = words(channels, interval)
+    if least >= simd:
+        candidates = [lanes for lanes in range(least, channels + 1) if lanes % simd == 0][:1]
+        return min((*candidates, least), key=lambda lanes: (lanes > least + least // 3, lanes != simd))
+
+    def cost(lanes: int) -> tuple[int, int]:
+        converter = WidthParameters(channels, lanes, simd)
+        late = converter.schedule.phases > interval
+        return late, lanes * 2 + len(converter.levels) * (converter.buffer_lanes + simd) // 8
+
+    return min(range(least, min(simd, channels, least + least // 3 + 1) + 1), key=cost)
