@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from ..sim import golden
@@ -53,7 +55,7 @@ def _run(graph: Graph, values: dict[str, Value], codes: np.ndarray) -> dict[str,
     found = {graph.input.name: codes}
     for node in graph.nodes:
         y = _execute(node, [found[name].reshape(-1, *values[name].shape) for name in node.inputs])
-        found[node.output.name] = y.reshape(len(codes), -1)
+        found[node.output.name] = y.reshape(len(codes), node.output.elements)
     return found
 
 
@@ -81,15 +83,15 @@ def _execute(node: Node, inputs: list[np.ndarray]) -> np.ndarray:
         case Concat():
             return golden.concat(inputs)
         case Rearrange():
-            return golden.take(x.reshape(len(x), -1), node.index)
+            return golden.take(_flat(x), node.index)
         case ArgMax():
-            return golden.arg_max(x.reshape(len(x), -1))
+            return golden.arg_max(_flat(x))
     raise AssertionError(node)
 
 
 def _dense(node: Dense, x: np.ndarray) -> np.ndarray:
     if node.window is None:
-        y = golden.matmul(x.reshape(len(x), -1), node.weights)
+        y = golden.matmul(_flat(x), node.weights)
     else:
         weights = node.weights.reshape(len(node.weights), *node.window.kernel, -1)
         y = golden.conv(x, weights, groups=node.groups, **_movement(node.window))
@@ -98,6 +100,10 @@ def _dense(node: Dense, x: np.ndarray) -> np.ndarray:
     if node.output.type.bipolar:
         return golden.threshold_bipolar(y, node.thresholds)
     return golden.threshold(y, node.thresholds, base=node.base)
+
+
+def _flat(x: np.ndarray) -> np.ndarray:
+    return x.reshape(len(x), math.prod(x.shape[1:]))
 
 
 def _movement(window: Window) -> dict:
