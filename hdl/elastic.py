@@ -1,7 +1,7 @@
 """Elastic stages: the control of every pipelined unit, in gates, exactly as ``hdl.schedule`` words it.
 
 A stage moves when the next one is empty or moves. An item without a word leaves the last stage without needing room, so
-the last stage keeps one bit only: that a word is there.
+the last stage keeps one bit for each output only: that a word is there which its reader has not taken.
 """
 
 from __future__ import annotations
@@ -12,17 +12,22 @@ __all__ = ["ElasticStages"]
 
 
 class ElasticStages:
-    """Adds ``stages`` elastic stages to a module.
+    """Adds ``stages`` elastic stages to a module, towards one output or towards several.
 
     Use ``ready`` to decide whether a phase may fire, drive ``fire`` and ``gives``, and load a stage's registers
     where ``enter[d]`` is high: an item moves into stage ``d`` at the end of this cycle.
+
+    Parameters
+    ----------
+    o_valid, o_ready
+        The signals of the output stream; lists of them for several outputs, in the order of the bits of ``gives``.
 
     Attributes
     ----------
     fire : Signal, driven by the user
         A phase fires in this cycle. Only legal while ``ready``.
     gives : Signal, driven by the user
-        The firing phase gives a word.
+        The firing phase gives a word: one bit for each output.
     ready : Signal
         The first stage is empty or moves.
     enter : list of Signal
@@ -30,13 +35,15 @@ class ElasticStages:
     """
 
     def __init__(self, m: Module, stages: int, o_valid, o_ready):
+        valids, readies = (each if isinstance(each, list) else [each] for each in (o_valid, o_ready))
+        outputs = len(valids)
         self.fire = Signal()
-        self.gives = Signal()
+        self.gives = Signal(outputs)
         self.ready = Signal(name="stage0_ready")
         full = [Signal(name=f"stage{d}_full") for d in range(stages - 1)]
-        word = [Signal(name=f"stage{d}_word") for d in range(stages - 1)]
+        word = [Signal(outputs, name=f"stage{d}_word") for d in range(stages - 1)]
         room = [self.ready, *(Signal(name=f"stage{d}_ready") for d in range(1, stages))]
-        valid = Signal(name="last_valid")
+        valid = Signal(outputs, name="last_valid")
         self.enter = [self.fire]
         for d in range(1, stages):
             enter = Signal(name=f"stage{d}_enter")
@@ -47,7 +54,14 @@ class ElasticStages:
             with m.If(room[d]):
                 m.d.sync += full[d].eq(self.enter[d])
                 m.d.sync += word[d].eq(word[d - 1] if d else self.gives)
-        m.d.comb += room[stages - 1].eq(~valid | o_ready)
-        with m.If(room[stages - 1]):
-            m.d.sync += valid.eq(self.enter[-1] & (word[-1] if word else self.gives))
-        m.d.comb += o_valid.eq(valid)
+        arriving = word[-1] if word else self.gives
+        if outputs == 1:
+            m.d.comb += room[stages - 1].eq(~valid | readies[0])
+            with m.If(room[stages - 1]):
+                m.d.sync += valid.eq(self.enter[-1] & arriving)
+        else:
+            # Each reader takes its word when it likes; the next item comes when the last of them does.
+            waiting = Signal(outputs, name="last_waiting")
+            m.d.comb += [waiting.eq(valid & ~Cat(*readies)), room[stages - 1].eq(waiting == 0)]
+            m.d.sync += valid.eq(Mux(self.enter[-1], arriving, waiting))
+        m.d.comb += [each.eq(valid[k]) for k, each in enumerate(valids)]

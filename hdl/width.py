@@ -1,7 +1,7 @@
 """Stream width conversion, both ways and for any ratio of lanes.
 
-A frame of ``channels`` channels arrives in words of ``lanes_in`` and leaves in words of ``lanes_out``; padding lanes
-of the last word in are dropped, those of the last word out mean nothing.
+Each pixel's ``channels`` channels arrive in words of ``lanes_in`` and leave in words of ``lanes_out``; padding lanes of
+the pixel's last word in are dropped, those of its last word out mean nothing.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class _Step:
 
     held: int
     takes: bool
-    last: bool  # takes the last word of the frame
+    last: bool  # takes the last word of the pixel
     draining: bool  # after the last word
     gives: bool
     left: int
@@ -36,11 +36,11 @@ class _Step:
 
 @dataclass(frozen=True)
 class WidthParameters:
-    """``channels`` a frame, from words of ``lanes_in`` lanes to words of ``lanes_out`` lanes.
+    """``channels`` a pixel, from words of ``lanes_in`` lanes to words of ``lanes_out`` lanes; ``pixels`` a frame.
 
     One phase takes a word as long as fewer than ``lanes_out`` lanes are held, and gives one as soon as ``lanes_out``
-    are there, or the frame has ended. So a frame takes max(words in, words out) cycles, and one more only where the
-    frame's last word in completes one word out and begins another.
+    are there, or the pixel has ended. So a pixel takes max(words in, words out) cycles, and one more only where its
+    last word in completes one word out and begins another. A vector is one pixel.
 
     Raises
     ------
@@ -51,15 +51,15 @@ class WidthParameters:
     channels: int
     lanes_in: int
     lanes_out: int
+    pixels: int = 1
 
     def __post_init__(self):
-        check_positive("channels", self.channels)
-        check_positive("lanes_in", self.lanes_in)
-        check_positive("lanes_out", self.lanes_out)
+        for name in ("channels", "lanes_in", "lanes_out", "pixels"):
+            check_positive(name, getattr(self, name))
 
     @cached_property
     def steps(self) -> tuple[_Step, ...]:
-        """The phases of one frame."""
+        """The phases of one pixel."""
         steps, held, coming = [], 0, self.channels
         while coming or held:
             draining = coming == 0
@@ -86,7 +86,7 @@ class WidthParameters:
     @property
     def schedule(self) -> Schedule:
         return Schedule(np.array([[step.takes] for step in self.steps]),
-                        np.array([[step.gives] for step in self.steps]), stages=1)
+                        np.array([[step.gives] for step in self.steps]), stages=1, repeats=self.pixels)
 
 
 class WidthConverter(Unit):
@@ -126,10 +126,10 @@ class WidthConverter(Unit):
         next_held = Signal.like(held)
         takes = Signal()
         _, last_word = wrapping_counter(m, words(p.channels, p.lanes_in), stages.fire & takes, name="word")
-        # The frame has been taken whole and lanes of it are still held.
+        # The pixel has been taken whole and lanes of it are still held.
         draining = Signal()
 
-        # The level of the buffer, and whether this is the frame's last word, decide all of a phase.
+        # The level of the buffer, and whether this is the pixel's last word, decide all of a phase.
         incoming = Value.cast(self.i.payload)
         with m.Switch(held):
             for level in p.levels:
