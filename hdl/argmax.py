@@ -1,4 +1,4 @@
-"""Arg-max over a frame of signed integers: the class decision, top-1."""
+"""Arg-max over the channels of a pixel: the class decision, top-1."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from amaranth.lib.wiring import In, Out
 from .counter import wrapping_counter
 from .elastic import ElasticStages
 from .lanes import check_positive, lane_stream, words
+from .number import IntType
 from .schedule import Schedule
 from .unit import Unit
 
@@ -19,7 +20,7 @@ __all__ = ["ArgMaxParameters", "ArgMaxUnit"]
 
 @dataclass(frozen=True)
 class ArgMaxParameters:
-    """``channels`` signed integers of ``bits`` bits, ``lanes`` a word.
+    """``channels`` integers of type ``input``, ``lanes`` a word, for each of ``pixels`` pixels a frame.
 
     Raises
     ------
@@ -29,16 +30,17 @@ class ArgMaxParameters:
 
     channels: int
     lanes: int
-    bits: int
+    input: IntType
+    pixels: int = 1
 
     def __post_init__(self):
         check_positive("channels", self.channels)
         check_positive("lanes", self.lanes)
-        check_positive("bits", self.bits)
+        check_positive("pixels", self.pixels)
 
     @property
     def phases(self) -> int:
-        """Words, and so cycles, a frame."""
+        """Words, and so cycles, a pixel."""
         return words(self.channels, self.lanes)
 
     @property
@@ -46,29 +48,34 @@ class ArgMaxParameters:
         return max(1, (self.channels - 1).bit_length())
 
     @property
+    def output(self) -> IntType:
+        """The type of the index."""
+        return IntType(self.index_bits)
+
+    @property
     def schedule(self) -> Schedule:
         gives = np.zeros((self.phases, 1))
         gives[-1] = 1
-        return Schedule(np.ones((self.phases, 1)), gives, stages=2)
+        return Schedule(np.ones((self.phases, 1)), gives, stages=2, repeats=self.pixels)
 
 
 class ArgMaxUnit(Unit):
-    """The index of the largest integer of a frame; of equal ones, the lowest index (as ``numpy.argmax``).
+    """The index of the largest integer of a pixel; of equal ones, the lowest index (as ``numpy.argmax``).
 
-    Takes a word a cycle, gives one index a frame, 2 cycles after the frame's last word.
+    Takes a word a cycle, gives one index a pixel, 2 cycles after the pixel's last word.
 
     Members
     -------
-    i : In(lane_stream(signed(bits), lanes))
+    i : In(lane_stream(input, lanes))
     o : Out(lane_stream(index_bits, 1))
 
-    Resources: ``lanes`` comparators of ``bits`` bits with their multiplexers, in a tree.
+    Resources: ``lanes`` comparators of the input's bits with their multiplexers, in a tree.
     """
 
     def __init__(self, parameters: ArgMaxParameters):
         p = parameters
         super().__init__(parameters, {
-            "i": In(lane_stream(signed(p.bits), p.lanes)),
+            "i": In(lane_stream(Shape(p.input.bits, p.input.signed), p.lanes)),
             "o": Out(lane_stream(p.index_bits, 1)),
         })
 
@@ -93,21 +100,22 @@ class ArgMaxUnit(Unit):
             best = [self._better(m, *best[k : k + 2], name=f"best{len(best)}_{k}") if k + 1 < len(best) else best[k]
                     for k in range(0, len(best), 2)]
         value, index, _ = best[0]
-        word_value = Signal(signed(p.bits))
+        word_value = Signal(Shape(p.input.bits, p.input.signed))
         word_index = Signal(p.index_bits)
         word_first = Signal()
         with m.If(stages.fire):
             m.d.sync += [word_value.eq(value), word_index.eq(index + phase * p.lanes), word_first.eq(phase == 0)]
 
-        # Second stage: the best of the frame so far.
-        top = Signal(signed(p.bits))
+        # Second stage: the best of the pixel so far.
+        top = Signal(Shape(p.input.bits, p.input.signed))
         with m.If(stages.enter[1] & (word_first | (word_value > top))):
             m.d.sync += [top.eq(word_value), self.o.payload[0].eq(word_index)]
         return m
 
     def _better(self, m, low, high, *, name):
-        value, index, present = Signal(signed(self._parameters.bits), name=name), Signal(
-            self._parameters.index_bits, name=f"{name}_index"), low[2]
+        p = self._parameters
+        value = Signal(Shape(p.input.bits, p.input.signed), name=name)
+        index, present = Signal(p.index_bits, name=f"{name}_index"), low[2]
         take_high = Signal(name=f"{name}_high")
         # Lanes fill from the lowest, so where the higher one is present the lower one is too.
         m.d.comb += [

@@ -10,21 +10,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 from amaranth.hdl import *
 from amaranth.lib.memory import Memory
 
-__all__ = ["add_rom"]
+from .number import IntType
+
+__all__ = ["Table", "add_rom", "packed"]
+
+SMALL = 4096
+"""Bits up to which a ROM may stay in its unit's own file: a unit with dozens of them would litter the folder."""
 
 
-def add_rom(m: Module, platform, words: Sequence[int], width: int, addr, en, *, name: str):
+def add_rom(m: Module, platform, words: Sequence[int], width: int, addr, en, *, name: str, small_inline: bool = False):
     """Add a ROM of ``len(words)`` words of ``width`` bits, read in step with the clock while ``en`` is high.
 
     Returns the read data, valid in the cycle after the one that read it. One word makes a constant, without a register.
+    With ``small_inline``, a ROM of up to ``SMALL`` bits becomes no memory file.
     """
     if len(words) == 1:
         return Const(words[0], width)
     memory_file = getattr(platform, "memory_file", None)
-    if memory_file is not None:
+    if memory_file is not None and not (small_inline and len(words) * width <= SMALL):
         read = Signal(width, name=f"{name}_data")
         # The instance's own name becomes part of the simulator's hierarchy, so it is fixed here.
         m.submodules[name] = Instance(memory_file(name, words, width), i_clk=ClockSignal(), i_en=en, i_addr=addr,
@@ -34,3 +41,55 @@ def add_rom(m: Module, platform, words: Sequence[int], width: int, addr, en, *, 
     port = memory.read_port()
     m.d.comb += [port.addr.eq(addr), port.en.eq(en)]
     return port.data
+
+
+def packed(codes: np.ndarray, bits: int) -> list[int]:
+    """Rows of ``codes`` ``[words, lanes]``, each of ``bits`` bits (two's complement), as words, lane 0 lowest."""
+    fields = (codes[..., None] >> np.arange(bits)) & 1
+    rows = np.packbits(fields.reshape(len(codes), -1).astype(np.uint8), axis=1, bitorder="little")
+    return [int.from_bytes(row.tobytes(), "little") for row in rows]
+
+
+class Table:
+    """Integers ``[words, columns]`` that a unit looks up together, a word at a time.
+
+    Each column has the narrowest type that holds it; a column that is the same in all words is a constant and takes no
+    memory.
+    """
+
+    def __init__(self, integers: np.ndarray):
+        self._columns = np.asarray(integers, dtype=np.int64).T
+        self._types = [None if (column == column[0]).all() else IntType.spanning(int(column.min()), int(column.max()))
+                       for column in self._columns]
+
+    @property
+    def constant(self) -> bool:
+        """Whether no column needs memory."""
+        return not any(self._types)
+
+    @property
+    def width(self) -> int:
+        """Bits of a word of the memory."""
+        return sum(kind.bits for kind in self._types if kind)
+
+    @property
+    def words(self) -> list[int]:
+        """The memory's words: the columns that are no constants, the first one lowest."""
+        fields = [(column[:, None] >> np.arange(kind.bits)) & 1
+                  for column, kind in zip(self._columns, self._types, strict=True) if kind]
+        return packed(np.concatenate(fields, axis=1), 1)
+
+    def read(self, m: Module, platform, addr, en, *, name: str) -> list[Value]:
+        """Add the memory; returns the columns of the word at ``addr``, in the cycle after ``en`` was high."""
+        data = Const(0) if self.constant else add_rom(m, platform, self.words, self.width, addr, en, name=name)
+        columns, start = [], 0
+        for number, (column, kind) in enumerate(zip(self._columns, self._types, strict=True)):
+            if kind is None:
+                columns.append(Const(int(column[0])))
+                continue
+            # A signal of its own: Amaranth writes a slice out again wherever it is used.
+            field = Signal(Shape(kind.bits, kind.signed), name=f"{name}{number}")
+            m.d.comb += field.eq(data[start : start + kind.bits])
+            columns.append(field)
+            start += kind.bits
+        return columns

@@ -5,9 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gatewright.hdl.argmax import ArgMaxParameters, ArgMaxUnit
 from gatewright.hdl.mvu import MatrixVectorParameters, MatrixVectorUnit
-from gatewright.hdl.threshold import ThresholdParameters, ThresholdUnit
 from gatewright.hdl.width import WidthConverter, WidthParameters
 
 stalls = st.lists(st.integers(0, 1), min_size=1, max_size=24).map(lambda bits: [*bits, 1])
@@ -48,39 +46,6 @@ def test_width_converter_takes_at_most_one_cycle_more_than_its_longer_side(chann
     assert schedule.words_in == (words_in,)
     assert schedule.words_out == (words_out,)
     assert max(words_in, words_out) <= schedule.phases <= max(words_in, words_out) + 1
-
-
-@settings(max_examples=40)
-@given(channels=st.integers(1, 20), lanes=st.integers(1, 8), bits=st.integers(1, 6), signed=st.booleans(),
-       uniform=st.booleans(), offers=stalls, accepts=stalls, seed=seeds)
-def test_thresholds_compare_in_both_directions(check_unit, channels, lanes, bits, signed, uniform, offers, accepts,
-                                               seed):
-    rng = np.random.default_rng(seed)
-    lo = -(1 << bits - 1) if signed else 0
-    hi = lo + (1 << bits) - 1
-    thresholds = rng.integers(lo - 1, hi + 2, size=channels)
-    falling = rng.integers(0, 2, size=channels).astype(bool)
-    if uniform:
-        thresholds[:], falling[:] = thresholds[0], falling[0]
-    frames = rng.integers(lo, hi + 1, size=(4, channels))
-    unit = ThresholdUnit(ThresholdParameters(thresholds, falling, lanes, bits, signed))
-    assert unit.parameters.constant or not uniform
-    words = [w for frame in frames for w in in_words(frame, lanes, bits, check_unit.pack, rng)]
-    got = check_unit(unit, words, len(frames), offers, accepts)
-    expected = np.where(falling, frames <= thresholds, frames >= thresholds).astype(int)
-    assert out_frames(got, channels, lanes, 1, check_unit.unpack) == expected.tolist()
-
-
-@settings(max_examples=40)
-@given(channels=st.integers(1, 20), lanes=st.integers(1, 8), bits=st.integers(1, 5), offers=stalls, accepts=stalls,
-       seed=seeds)
-def test_arg_max_is_numpys_also_on_ties(check_unit, channels, lanes, bits, offers, accepts, seed):
-    rng = np.random.default_rng(seed)
-    frames = rng.integers(-(1 << bits - 1), 1 << bits - 1, size=(5, channels))
-    unit = ArgMaxUnit(ArgMaxParameters(channels, lanes, bits))
-    words = [w for frame in frames for w in in_words(frame, lanes, bits, check_unit.pack, rng)]
-    got = check_unit(unit, words, len(frames), offers, accepts)
-    assert got == frames.argmax(axis=1).tolist()
 
 
 @settings(max_examples=80)
@@ -125,9 +90,6 @@ def test_matrix_vector_unit_has_no_bubbles_between_frames(check_unit, pe, simd):
     (lambda: MatrixVectorParameters(np.ones((4, 4)), 1, 1, np.zeros(3)),
      r"thresholds must be of shape \(4,\), not \(3,\)"),
     (lambda: WidthParameters(4, 0, 1), "lanes_in must be a positive integer, not 0"),
-    (lambda: ArgMaxParameters(0, 1, 1), "channels must be a positive integer, not 0"),
-    (lambda: ThresholdParameters(np.array([300]), np.array([False]), 1, 8),
-     "thresholds must lie from -1 to 256, not 300 to 300"),
 ])
 def test_parameters_say_what_must_hold(make, message):
     with pytest.raises(ValueError, match=f"^{message}$"):
