@@ -45,11 +45,13 @@ def test_no_such_type(bad):
 
 def test_every_byte_survives_the_way_out_and_back():
     codes = np.arange(252).reshape(42, 6)
-    x = BYTES.decode(codes)
+    stream = BYTES.to_stream(codes)
+    np.testing.assert_array_equal(stream[0], [0, 3, 1, 4, 2, 5])  # channels last: two channels, three columns
+    x = BYTES.decode(stream)
     assert (x.shape, x.dtype) == ((42, 2, 3), np.float32)
     np.testing.assert_array_equal(x.reshape(42, 6), (codes / np.float64(255)).astype(np.float32))
-    np.testing.assert_array_equal(BYTES.encode(x), codes)
-    np.testing.assert_array_equal(BYTES.encode(x.astype(np.float64).reshape(42, 6)), codes)
+    np.testing.assert_array_equal(BYTES.encode(x), stream)
+    np.testing.assert_array_equal(BYTES.encode(x.astype(np.float64).reshape(42, 6)), stream)
 
 
 def test_values_between_codes_round_to_even():
