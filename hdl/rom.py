@@ -16,7 +16,7 @@ from amaranth.lib.memory import Memory
 
 from .number import IntType
 
-__all__ = ["Table", "add_rom", "packed"]
+__all__ = ["Constants", "add_rom", "packed"]
 
 SMALL = 4096
 """Bits up to which a ROM may stay in its unit's own file: a unit with dozens of them would litter the folder."""
@@ -50,7 +50,7 @@ def packed(codes: np.ndarray, bits: int) -> list[int]:
     return [int.from_bytes(row.tobytes(), "little") for row in rows]
 
 
-class Table:
+class Constants:
     """Integers ``[words, columns]`` that a unit looks up together, a word at a time.
 
     Each column has the narrowest type that holds it; a column that is the same in all words is a constant and takes no

@@ -20,7 +20,7 @@ from .counter import wrapping_counter
 from .elastic import ElasticStages
 from .lanes import check_positive, lane_stream, words
 from .number import BIPOLAR, IntType
-from .rom import Table, add_rom, packed
+from .rom import Constants, add_rom, packed
 from .schedule import Schedule
 from .unit import Unit
 
@@ -216,9 +216,9 @@ class ThresholdUnit(Unit):
         phase, _ = (Const(0, 1), None) if p.constant else wrapping_counter(m, p.phases, stages.fire, name="phase")
         if p.parallel:
             # A word of the memory holds, for each lane, its thresholds and whether it is complemented.
-            table = Table(np.concatenate([p.steps, p.flips[:, :, None]], axis=2).reshape(p.phases, -1))
+            table = Constants(np.concatenate([p.steps, p.flips[:, :, None]], axis=2).reshape(p.phases, -1))
         else:
-            table = Table(np.concatenate([p.search_level(0)[..., 0], p.flips[: len(p.search_level(0))]], axis=1))
+            table = Constants(np.concatenate([p.search_level(0)[..., 0], p.flips[: len(p.search_level(0))]], axis=1))
         columns = table.read(m, platform, phase, stages.fire, name="thresholds")
         integers = self._integers(m, stages)
         if p.parallel:

@@ -1,0 +1,136 @@
+"""A function of few integers, looked up: sigmoid and tanh of codes, non-uniform levels, anything at all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from amaranth.hdl import *
+from amaranth.lib.wiring import In, Out
+
+from .counter import wrapping_counter
+from .elastic import ElasticStages
+from .lanes import check_positive, lane_stream, words
+from .number import IntType
+from .rom import add_rom, packed
+from .schedule import Schedule
+from .threshold import by_word
+from .unit import Unit
+
+__all__ = ["TableParameters", "TableUnit"]
+
+
+@dataclass(frozen=True, eq=False)
+class TableParameters:
+    """``y = table[channel, a - first]``, or ``table[0, a - first]`` in all channels.
+
+    Parameters
+    ----------
+    table
+        int64 ``[channels, span]`` or ``[1, span]``, of type ``output``.
+    first
+        The integer of the table's first column. Every integer that arrives lies from ``first`` to
+        ``first + span - 1``, a range that ``input`` holds.
+    channels, lanes
+        Channels a pixel, and a word.
+    input, output
+        Types; the input's is not bipolar.
+    pixels
+        Pixels a frame; each begins a word.
+
+    Raises
+    ------
+    ValueError
+        If a shape, a number or a type is not as said above.
+    """
+
+    table: np.ndarray
+    first: int
+    channels: int
+    lanes: int
+    input: IntType
+    output: IntType
+    pixels: int = 1
+
+    def __post_init__(self):
+        for what in ("channels", "lanes", "pixels"):
+            check_positive(what, getattr(self, what))
+        table = np.array(self.table, dtype=np.int64)
+        if table.ndim != 2 or not table.size or len(table) not in (1, self.channels):
+            raise ValueError(f"table must be of shape [1 or {self.channels}, span], not {table.shape}")
+        if self.input.bipolar:
+            raise ValueError("input of a table must be a plain integer type, not bipolar")
+        last = self.first + table.shape[1] - 1
+        if not (self.input.lo <= self.first and last <= self.input.hi):
+            raise ValueError(f"input must hold the integers from {self.first} to {last}, not {self.input}")
+        if not self.output.holds(table):
+            raise ValueError(f"table must hold {self.output} only, not {table.min()} to {table.max()}")
+        object.__setattr__(self, "table", table)
+
+    @property
+    def phases(self) -> int:
+        """Words, and so cycles, a pixel."""
+        return words(self.channels, self.lanes)
+
+    @property
+    def address_bits(self) -> int:
+        """Low bits of an integer that tell all integers of the table apart."""
+        return max(1, (self.table.shape[1] - 1).bit_length())
+
+    def contents(self, lane: int) -> np.ndarray:
+        """What a lane's memory holds: codes (bipolar as 0 and 1), int64 ``[words or 1, 2 ** address_bits]``.
+
+        An integer's place is its own low bits, so that ``first`` is not subtracted in hardware.
+        """
+        channels = by_word(self.channels, self.lanes)[:, lane] if len(self.table) > 1 else np.zeros(1, np.int64)
+        codes = (self.table > 0).astype(np.int64) if self.output.bipolar else self.table
+        contents = np.zeros((len(channels), 1 << self.address_bits), dtype=np.int64)
+        places = (self.first + np.arange(self.table.shape[1])) & (1 << self.address_bits) - 1
+        contents[:, places] = codes[channels]
+        same = (contents == contents[0]).all()
+        return contents[:1] if same else contents
+
+    @property
+    def schedule(self) -> Schedule:
+        ones = np.ones((self.phases, 1))
+        return Schedule(ones, ones, stages=1, repeats=self.pixels)
+
+
+class TableUnit(Unit):
+    """Looks every lane up, a word a cycle. Latency 1 cycle.
+
+    Members
+    -------
+    i : In(lane_stream(input, lanes))
+    o : Out(lane_stream(output, lanes))
+
+    Resources: for each lane a ROM of the span, rounded up to a power of two, for each of its channels (once, if they
+    agree); the memory's output register is the unit's.
+    """
+
+    def __init__(self, parameters: TableParameters):
+        p = parameters
+        super().__init__(parameters, {
+            "i": In(lane_stream(Shape(p.input.bits, p.input.signed), p.lanes)),
+            "o": Out(lane_stream(Shape(p.output.bits, p.output.signed), p.lanes)),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        p = self._parameters
+        stages = ElasticStages(m, 1, self.o.valid, self.o.ready)
+        phase, _ = wrapping_counter(m, p.phases, stages.fire, name="phase")
+        m.d.comb += [
+            stages.fire.eq(stages.ready & self.i.valid),
+            stages.gives.eq(1),
+            self.i.ready.eq(stages.ready),
+        ]
+        codes = []
+        for lane in range(p.lanes):
+            contents = p.contents(lane)
+            entry = self.i.payload[lane].as_unsigned()[: p.address_bits]
+            address = Cat(entry, phase) if len(contents) > 1 else entry
+            codes.append(add_rom(m, platform, packed(contents.reshape(-1, 1), p.output.bits), p.output.bits, address,
+                                 stages.fire, name=f"table{lane}"))
+        m.d.comb += self.o.payload.as_value().eq(Cat(*codes))
+        return m
