@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from . import _pending  # isort: skip
+
 import importlib
 from typing import TYPE_CHECKING, Any
 
