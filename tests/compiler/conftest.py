@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import itertools
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +17,14 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 QUANT = "qonnx.custom_op.general"
-QUANTISERS = ("BipolarQuant", "Quant", "Trunc")
+QUANTISERS = ("BipolarQuant", "FloatQuant", "IntQuant", "MultiThreshold", "Quant", "Trunc")
 
 
 class Builder:
-    """A chain of nodes under construction; ``last`` is the tensor at its end."""
+    """Nodes under construction; ``last`` is the tensor at the end, and ``at`` goes back to another to branch off.
+
+    ``shape`` has the batch axis first: ``(1, features)``, ``(1, channels, width)``, ``(1, channels, height, width)``.
+    """
 
     def __init__(self, shape=(1, 8), *, opset: int = 13, quant: str = QUANT):
         self.shape, self.opset, self.quant = shape, opset, quant
@@ -37,15 +41,25 @@ class Builder:
     def floats(self, array, name: str | None = None) -> str:
         return self.constant(np.asarray(array, dtype=np.float32), name)
 
-    def node(self, op: str, *inputs, domain: str | None = None, name: str | None = None, **attributes) -> Builder:
-        """Append a node on ``last``. Inputs are tensor names, or arrays; ``...`` stands for ``last``."""
+    def node(self, op: str, *inputs, domain: str | None = None, name: str | None = None, outputs: int = 1,
+             **attributes) -> Builder:
+        """Append a node on ``last``. Inputs are tensor names, or arrays; ``...`` stands for ``last``, "" for none.
+
+        Of several outputs ``last`` is the first; the others have its name with ``_1``, ``_2`` and so on.
+        """
         inputs = inputs or (...,)
         names = [self.last if i is ... else i if isinstance(i, str) else self.constant(i) for i in inputs]
         if domain is None:
             domain = self.quant if op in QUANTISERS else ""
         name = name or f"{op}_{len(self.nodes)}"
         self.last = f"t{len(self.nodes)}"
-        self.nodes.append(helper.make_node(op, names, [self.last], name=name, domain=domain, **attributes))
+        results = [self.last, *(f"{self.last}_{place}" for place in range(1, outputs))]
+        self.nodes.append(helper.make_node(op, names, results, name=name, domain=domain, **attributes))
+        return self
+
+    def at(self, tensor: str) -> Builder:
+        """Go on from another tensor."""
+        self.last = tensor
         return self
 
     def sign(self, scale=1.0, name: str | None = None) -> Builder:
@@ -58,11 +72,34 @@ class Builder:
         after, self.last = self.last, before
         return after
 
-    def gemm(self, latent, scale=1.0, bias=None, **attributes) -> Builder:
-        operands = [..., self.weights(latent, scale)]
+    def quantise(self, scale=1.0, bits=4, *, signed=True, narrow=False, zero=0, rounding="ROUND",
+                 name: str | None = None) -> Builder:
+        """QONNX's Quant on ``last``."""
+        return self.node("Quant", ..., np.asarray(scale, dtype=np.float32), np.float32(zero), np.float32(bits),
+                         name=name, signed=int(signed), narrow=int(narrow), rounding_mode=rounding)
+
+    def integers(self, codes, scale=1.0, bits=8, **options) -> str:
+        """A Quant on constants that gives exactly ``codes`` times ``scale``; its tensor's name, ``last`` stays."""
+        before = self.last
+        latent = np.asarray(codes, dtype=np.float32) * np.asarray(scale, dtype=np.float32)
+        self.last = self.constant(latent)
+        self.quantise(scale, bits, **options)
+        after, self.last = self.last, before
+        return after
+
+    def gemm(self, latent, scale=1.0, bias=None, *, bits: int | None = None, **attributes) -> Builder:
+        """``Gemm`` of ``[out, in]`` weights: their signs, or with ``bits`` the integers themselves."""
+        operands = [..., self.weights(latent, scale) if bits is None else self.integers(latent, scale, bits)]
         if bias is not None:
             operands.append(np.asarray(bias, dtype=np.float32))
         return self.node("Gemm", *operands, **{"transB": 1, **attributes})
+
+    def conv(self, codes, scale=1.0, bias=None, *, bits: int | None = 8, op: str = "Conv", **attributes) -> Builder:
+        """``Conv`` of integer weights ``[out, in / groups, kh, kw]`` (1-D: no ``kh``), or their signs."""
+        operands = [..., self.weights(codes, scale) if bits is None else self.integers(codes, scale, bits)]
+        if bias is not None:
+            operands.append(np.asarray(bias, dtype=np.float32))
+        return self.node(op, *operands, **attributes)
 
     def norm(self, scale, bias, mean, variance, **attributes) -> Builder:
         return self.node("BatchNormalization", ...,
@@ -119,38 +156,106 @@ def network():
     return random_network
 
 
+def _windows(x: np.ndarray, window, source, fill: int) -> np.ndarray:
+    """What each tap of each position sees: ``[frames, positions, taps, channels]``."""
+    height, width, channels = source.shape
+    pixels = x.reshape(len(x), height * width, channels)
+    pixels = np.concatenate([pixels, np.full((len(x), 1, channels), fill)], axis=1)
+    return pixels[:, window.sources(height, width)]
+
+
+def _convolve(x: np.ndarray, node, source) -> np.ndarray:
+    seen = _windows(x, node.window, source, 0)
+    weights = node.weights.reshape(len(node.weights), node.window.taps, -1)
+    mine, theirs = len(weights) // node.groups, seen.shape[3] // node.groups
+    parts = [np.einsum("fptc,otc->fpo", seen[..., g * theirs:(g + 1) * theirs], weights[g * mine:(g + 1) * mine])
+             for g in range(node.groups)]
+    return np.concatenate(parts, axis=2).reshape(len(x), -1)
+
+
+def _compare(x: np.ndarray, node) -> np.ndarray:
+    x = x.reshape(len(x), -1, len(node.thresholds))[..., None]
+    falling = getattr(node, "falling", np.zeros(len(node.thresholds), dtype=np.bool_))[:, None]
+    met = np.where(falling, x <= node.thresholds, x >= node.thresholds).sum(axis=-1).reshape(len(x), -1)
+    return 2 * met - 1 if node.output.type.bipolar else node.base + met
+
+
+def _step(node, x: np.ndarray, values: dict, known: dict) -> np.ndarray:
+    """The integers that one node gives."""
+    match type(node).__name__:
+        case "MatMul":
+            return x @ node.weights.T
+        case "Conv":
+            return _convolve(x, node, known[node.input])
+        case "Pool":
+            seen = _windows(x, node.window, known[node.input], 0 if node.kind == "sum" else -(1 << 62))
+            return (seen.sum(axis=2) if node.kind == "sum" else seen.max(axis=2)).reshape(len(x), -1)
+        case "Quantise":
+            return node.quantiser(x).reshape(len(x), -1)
+        case "Threshold":
+            return _compare(x, node)
+        case "Requantise":
+            channels = x.reshape(len(x), -1, len(node.multiplier))
+            scaled = (channels * node.multiplier + node.offset) >> node.shift
+            return np.clip(scaled, node.lo, node.hi).reshape(len(x), -1)
+        case "Table":
+            channels = x.reshape(len(x), -1, known[node.input].channels) - node.first
+            rows = np.arange(channels.shape[2]) % len(node.table)
+            return node.table[rows, channels].reshape(len(x), -1)
+        case "Dense":
+            y = x @ node.weights.T if node.window is None else _convolve(x, node, known[node.input])
+            return y if node.thresholds is None else _compare(y, node)
+        case "Add":
+            return sum(m * values[name] for m, name in zip(node.multipliers, node.inputs, strict=True))
+        case "Concat":
+            parts = [values[name].reshape(len(x), -1, known[name].channels) for name in node.inputs]
+            return np.concatenate(parts, axis=2).reshape(len(x), -1)
+        case "Rearrange":
+            return np.concatenate([x, np.zeros((len(x), 1), np.int64)], axis=1)[:, node.index]
+        case "ArgMax":
+            return x.argmax(axis=-1)[:, None]
+        case other:
+            raise AssertionError(other)
+
+
 def run_integers(graph, codes: np.ndarray) -> dict[str, np.ndarray]:
-    """Interpret an integer graph at any stage of the pipeline: the integers of every value, ``[frames, elements]``."""
+    """Interpret an integer graph at any stage of the pipeline: every value's integers ``[frames, elements]``.
+
+    Every integer must lie in its value's interval and type. Floats are ``[frames, pixels, channels]``.
+    """
     values: dict = {graph.input.name: np.asarray(codes, dtype=np.int64)}
+    known = {graph.input.name: graph.input}
     for node in graph.nodes:
-        x = values[node.input]
-        match type(node).__name__:
-            case "MatMul":
-                y = x @ node.weights.T
-            case "Elementwise":
-                values[node.output] = node.chain(x)
-                continue
-            case "Quantise":
-                y = np.where(x >= 0, 1, -1)
-            case "Threshold":
-                y = np.where(np.where(node.falling, x <= node.thresholds[:, 0], x >= node.thresholds[:, 0]), 1, -1)
-            case "Dense":
-                y = x @ node.weights.T
-                if node.thresholds is not None:
-                    y = np.where(y >= node.thresholds[:, 0], 1, -1)
-            case "ArgMax":
-                y = x.argmax(axis=-1)[:, None]
-            case other:
-                raise AssertionError(other)
-        assert node.output.lo <= y.min()
-        assert y.max() <= node.output.hi
-        values[node.output.name] = y
+        x = values[node.inputs[0]]
+        if type(node).__name__ == "Elementwise":
+            values[node.output] = node.chain(x.reshape(len(x), -1, known[node.input].channels))
+            continue
+        y = _step(node, x, values, known)
+        assert y.shape == (len(codes), node.output.elements), node.name
+        assert node.output.lo <= y.min(), node.name
+        assert y.max() <= node.output.hi, node.name
+        assert node.output.type.holds(y), node.name
+        values[node.output.name], known[node.output.name] = y, node.output
     return values
+
+
+def run_output(graph, codes: np.ndarray) -> np.ndarray:
+    """The model's float32 output ``[frames, elements]`` for codes in stream order, before what ``graph.host`` names."""
+    last = graph.value(graph.output)
+    integers = run_integers(graph, codes)[graph.output]
+    floats = np.broadcast_to(graph.final(integers.reshape(len(codes), -1, last.channels)),
+                             (len(codes), last.pixels, last.channels)).reshape(len(codes), -1)
+    return floats[:, replace(last, order=graph.order).origin_order]
 
 
 @pytest.fixture(scope="session")
 def interpret():
     return run_integers
+
+
+@pytest.fixture(scope="session")
+def interpret_output():
+    return run_output
 
 
 def _folder(variable: str) -> Path:
