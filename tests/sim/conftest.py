@@ -1,0 +1,175 @@
+"""Random dataflow networks, and the rules of ``hdl.schedule`` run one cycle and one item at a time, slow and plain."""
+
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import strategies as st
+
+from gatewright.hdl.schedule import Buffer, Queue, Schedule
+from gatewright.sim.network import Network, Unit
+
+
+class Rules:
+    """Executes a network straight from the wording of ``hdl.schedule``: stages are lists, questions are recursive."""
+
+    def __init__(self, network):
+        self.network = network
+        self.producer = {edge: unit for unit in network.units for edge in unit.outputs}
+        self.consumer = {edge: unit for unit in network.units for edge in unit.inputs}
+        # An item is the set of edges for which it still carries a word; a stage without an item is None.
+        self.stages = {u.name: [None] * u.timing.stages for u in network.units if not isinstance(u.timing, Queue)}
+        self.fired = dict.fromkeys(self.stages, 0)
+        self.written = {u.name: 0 for u in network.sized}
+        self.given = {u.name: 0 for u in network.queues}
+        self.register = {u.name: False for u in network.queues}
+        self.peaks = {u.name: 0 for u in network.sized}
+
+    def held(self, unit):
+        if isinstance(unit.timing, Queue):
+            return self.written[unit.name] - self.given[unit.name]
+        frame, phase = divmod(self.fired[unit.name], unit.timing.phases)
+        return self.written[unit.name] - frame * unit.timing.words - (int(unit.timing.free[phase - 1]) if phase else 0)
+
+    def valid(self, edge):
+        if edge == self.network.input:
+            return self.offered
+        unit = self.producer[edge]
+        if isinstance(unit.timing, Queue):
+            return self.register[unit.name] if unit.timing.latency == 2 else self.held(unit) > 0
+        last = self.stages[unit.name][-1]
+        return last is not None and edge in last
+
+    def ready(self, edge):
+        if edge == self.network.output:
+            return self.accepted
+        unit = self.consumer[edge]
+        if isinstance(unit.timing, Schedule):
+            return bool(self.row(unit, "takes")[unit.inputs.index(edge)]) and self.fires(unit)
+        return self.held(unit) < unit.timing.depth
+
+    def row(self, unit, table):
+        table = getattr(unit.timing, table)
+        return table[self.fired[unit.name] % len(table)]
+
+    def fires(self, unit):
+        if isinstance(unit.timing, Schedule):
+            present = all(self.valid(e) for e, takes in zip(unit.inputs, self.row(unit, "takes"), strict=True) if takes)
+        else:
+            frame, phase = divmod(self.fired[unit.name], unit.timing.phases)
+            present = self.written[unit.name] >= frame * unit.timing.words + unit.timing.need[phase]
+        return present and self.moves(unit, 0)
+
+    def moves(self, unit, stage):
+        """Whether a stage is empty or moves."""
+        item = self.stages[unit.name][stage]
+        if item is None:
+            return True
+        if stage == len(self.stages[unit.name]) - 1:
+            return all(self.ready(edge) for edge in item)
+        return self.moves(unit, stage + 1)
+
+    def step(self, offered, accepted):
+        """One cycle; returns (the edges that a word crossed, whether the state is another one)."""
+        self.offered, self.accepted = offered, accepted
+        before = repr((self.stages, self.fired, self.written, self.given, self.register))
+        crossed = {edge for edge in self.network.edges if self.valid(edge) and self.ready(edge)}
+        fires = {name: self.fires(u) for u in self.network.units if (name := u.name) in self.stages}
+        moves = {u.name: [self.moves(u, d) for d in range(u.timing.stages)] for u in self.network.units
+                 if u.name in self.stages}
+        for unit in self.network.units:
+            name = unit.name
+            entered = unit.inputs and unit.inputs[0] in crossed
+            if name in self.stages:
+                old, new = self.stages[name], [None] * unit.timing.stages
+                for d, item in enumerate(old):
+                    if item is not None and not moves[name][d]:
+                        new[d] = item - crossed if d + 1 == len(old) else item
+                    elif item is not None and d + 1 < len(old):
+                        new[d + 1] = item
+                if fires[name]:
+                    gives = self.row(unit, "gives") if isinstance(unit.timing, Schedule) else [1]
+                    new[0] = {edge for edge, gift in zip(unit.outputs, gives, strict=True) if gift}
+                    self.fired[name] += 1
+                self.stages[name] = new
+            else:
+                left = unit.outputs[0] in crossed
+                in_memory = self.held(unit) - self.register[name]
+                self.given[name] += left
+                if unit.timing.latency == 2:
+                    self.register[name] = in_memory > 0 or (self.register[name] and not left)
+            if name in self.written:
+                self.written[name] += bool(entered)
+                self.peaks[name] = max(self.peaks[name], self.held(unit))
+        return crossed, repr((self.stages, self.fired, self.written, self.given, self.register)) != before
+
+
+def run_rules(network, frames, offers, accepts, cycles):
+    """(transfer cycles of each edge, peak of each queue and buffer, whether nothing can move any more)."""
+    rules = Rules(network)
+    times = {edge: [] for edge in network.edges}
+    left, offered = network.words(network.input) * frames, False
+    for cycle in range(cycles):
+        offered = offered or (left > 0 and bool(offers[cycle % len(offers)]))
+        accepted = bool(accepts[cycle % len(accepts)])
+        crossed, changed = rules.step(offered, accepted)
+        for edge in crossed:
+            times[edge].append(cycle)
+        if network.input in crossed:
+            offered, left = False, left - 1
+        if not changed and accepted and (offered or not left):
+            return times, rules.peaks, True
+    return times, rules.peaks, False
+
+
+@st.composite
+def tables(draw, words, others=1):
+    """A phases x ports table of 0 and 1 with so many words at each port, and with idle phases."""
+    phases = max([*words, 1]) + draw(st.integers(0, others))
+    columns = [draw(st.permutations([1] * n + [0] * (phases - n))) for n in words]
+    return [list(row) for row in zip(*columns, strict=True)] if columns else [[] for _ in range(phases)]
+
+
+@st.composite
+def networks(draw, units=6, depths=4, ports=3):
+    """A network of forks, joins, sources, queues and buffers of agreeing rates, which may deadlock."""
+    edges, made = {"e": draw(st.integers(1, 4))}, []
+
+    def actor(inputs, outputs):
+        repeats = draw(st.sampled_from([n for n in (1, 2, 3) if all(edges[e] % n == 0 for e in inputs)]))
+        takes = draw(tables([edges.pop(e) // repeats for e in inputs], 3))
+        given = [draw(st.integers(1, min(3, len(takes)))) for _ in range(outputs)]
+        gives = [list(row) for row in zip(*(draw(st.permutations([1] * n + [0] * (len(takes) - n))) for n in given),
+                                          strict=True)]
+        add(Schedule(takes, gives, draw(st.integers(1, 4)), repeats), inputs, [n * repeats for n in given])
+
+    def add(timing, inputs, words):
+        names = tuple(f"e{len(made)}{port}" for port in range(len(words)))
+        made.append(Unit(f"u{len(made)}", timing, tuple(inputs), names))
+        edges.update(zip(names, words, strict=True))
+
+    for _ in range(draw(st.integers(1, units))):
+        edge = draw(st.sampled_from(sorted(edges)))
+        match draw(st.sampled_from(["actor", "actor", "fork", "queue", "queue", "buffer", "source"])):
+            case "actor":
+                more = [e for e in sorted(edges) if e != edge and len(edges) > 1]
+                actor([edge, *draw(st.lists(st.sampled_from(more), max_size=2, unique=True))] if more else [edge], 1)
+            case "fork":
+                actor([edge], draw(st.integers(2, ports)))
+            case "queue":
+                add(Queue(draw(st.integers(1, depths)), draw(st.integers(1, 2))), [edge], [edges.pop(edge)])
+            case "buffer":
+                words, phases = edges.pop(edge), draw(st.integers(1, 5))
+                need = draw(st.lists(st.integers(0, words), min_size=phases, max_size=phases))
+                free = [*sorted(draw(st.lists(st.integers(0, words), min_size=phases - 1, max_size=phases - 1))), words]
+                depth = Buffer.least(need, free) + draw(st.integers(0, depths))
+                add(Buffer(need, free, words, depth, draw(st.integers(1, 3))), [edge], [phases])
+            case "source" if made:
+                actor([], draw(st.integers(1, 2)))
+    actor(sorted(edges), 1)
+    return Network(tuple(made))
+
+
+@pytest.fixture(scope="session")
+def dataflow():
+    """``networks``: a strategy; ``run_rules``: the slow engine."""
+    return SimpleNamespace(networks=networks, run_rules=run_rules)
