@@ -68,7 +68,8 @@ class Hardware:
         return f".{self._library.waves}"
 
     def run(self, values: Mapping[str, np.ndarray], *, offers: np.ndarray = _ALWAYS, accepts: np.ndarray = _ALWAYS,
-            reset_after: int = 0, seed: int = 0, begin: int = 0, waves: Path | None = None) -> Measured:
+            reset_after: int = 0, seed: int = 0, begin: int = 0, waves: Path | None = None,
+            deadlock: bool = False) -> Measured:
         """Drive a batch of frames from reset and check everything.
 
         Parameters
@@ -85,6 +86,8 @@ class Hardware:
             The number that messages give the first frame.
         waves
             Write a file of waves.
+        deadlock
+            The engine must predict a deadlock, and the RTL must stop after the very same transfers.
 
         Raises
         ------
@@ -97,8 +100,9 @@ class Hardware:
         frames = len(words) // edges[0].words
         names = [edge.name for edge in edges]
         trace = simulate(self._network, frames, offers=offers, accepts=accepts, record=tuple(names))
-        if not trace.finished:
-            raise MismatchError("the dataflow engine predicts a deadlock")
+        if trace.finished == deadlock:
+            raise MismatchError(f"the dataflow engine predicts a deadlock: {trace.deadlock}" if trace.deadlock else
+                                "the dataflow engine predicts no deadlock")
         with self._library.open(seed=seed) as simulation:
             if reset_after:
                 simulation.run(words, edges[-1].words * frames, max_cycles=reset_after, offers=offers, accepts=accepts)
@@ -119,8 +123,8 @@ class Hardware:
             if predicted != measured:
                 raise Difference(f"layer {stage.layer}: {stage.name} peaks at {measured} words, predicted {predicted}",
                                  boundary=stage.output.name, count=0, frame=0)
-        return Measured(run.outputs, run.times, run.peaks, int(run.times["o"][-1]) + 1, trace.cycles,
-                        seconds, run.waves)
+        cycles = trace.cycles if deadlock else int(run.times["o"][-1]) + 1
+        return Measured(run.outputs, run.times, run.peaks, cycles, trace.cycles, seconds, run.waves)
 
     def _where(self, edge: str) -> str:
         if edge == "i":
