@@ -49,7 +49,7 @@ class Stage:
 
     def unit(self):
         """A fresh component."""
-        return make(self.parameters, self.input)
+        return make(self.parameters, self.inputs[0] if self.inputs else None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,8 +61,7 @@ class Dataflow:
     @property
     def edges(self) -> tuple[Edge, ...]:
         """Every stream, in order; the first is ``i``, the last ``o``."""
-        given = {edge.name for stage in self.stages for edge in stage.outputs}
-        first = next(edge for stage in self.stages for edge in stage.inputs if edge.name not in given)
+        first = next(edge for stage in self.stages for edge in stage.inputs if edge.name == "i")
         return (first, *(edge for stage in self.stages for edge in stage.outputs))
 
     @property

@@ -110,10 +110,10 @@ class Hardware:
             began = time.perf_counter()
             run = simulation.run(
                 words, edges[-1].words * frames, max_cycles=trace.cycles + 4 * _SETTLE, offers=offers, accepts=accepts,
-                capture=names, times=names, settle=_SETTLE, waves=waves,
+                capture=[edge.name for edge in edges if edge.value], times=names, settle=_SETTLE, waves=waves,
                 queues=[(stage.input.name, stage.output.name) for stage in self._dataflow.fifos])
             seconds = time.perf_counter() - began
-        for edge in edges:
+        for edge in (edge for edge in edges if edge.value):
             self._check_values(edge, run.words[edge.name], values[edge.value], begin)
         for name, cycle in run.unstable.items():
             raise Difference(f"{self._where(name)}: a word was withdrawn or changed before it was taken, in cycle "

@@ -12,7 +12,7 @@ from ..hdl.window_parallel import ParallelWindowParameters
 from .folding import Fold, Work, divisors, work_of
 from .ir import Dense, IntType, Value, Window
 from .lowering import Lowering
-from .stream import Edge, grouped, stream
+from .stream import NOTHING, Edge, grouped, stream
 
 __all__ = ["lower_dense", "slide", "widened"]
 
@@ -55,7 +55,13 @@ def lower_dense(lowering: Lowering, node: Dense, fold: Fold) -> None:
 
 
 def _weights(lowering: Lowering, node: Dense, unit: MatrixVectorParameters, name: str) -> Edge:
-    raise NotImplementedError
+    """The stream of a layer's weights, from a unit of their own."""
+    streamer = unit.streamer()
+    words = len(streamer.words) * streamer.repeats
+    edge = Edge("", "", IntType(streamer.bits), np.broadcast_to(np.int32(NOTHING), (words, streamer.lanes)),
+                streamer.lanes, 0)
+    edge = lowering.append(f"{name}_weights", node.name, streamer, [], edge)
+    return lowering.fifo(edge, node.name, f"{name}_weights")
 
 
 def _window(lowering: Lowering, node: Dense, fold: Fold, work: Work, source: Value, edge: Edge, name: str) -> Edge:

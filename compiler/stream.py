@@ -25,7 +25,8 @@ class Edge:
 
     ``index`` is int32 ``[words a frame, lanes]``: the element of the value (stream order) in each lane, or
     :data:`PADDING`, or :data:`NOTHING`. ``pixel`` are the elements that come before the next group of words begins:
-    a pixel's channels, or all that a window sees. ``elements`` is the size of the value.
+    a pixel's channels, or all that a window sees. ``elements`` is the size of the value. A stream of weights carries no
+    value: ``value`` is empty.
     """
 
     name: str

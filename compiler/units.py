@@ -65,9 +65,11 @@ _OTHERS = {AddParameters: AddUnit, ArgMaxParameters: ArgMaxUnit, DepthwiseParame
            ThresholdParameters: ThresholdUnit, WeightStreamerParameters: WeightStreamer, WindowParameters: WindowUnit}
 
 
-def make(parameters: Parameters, source: Edge):
-    """A fresh component; ``source`` is the edge at its first input."""
+def make(parameters: Parameters, source: Edge | None):
+    """A fresh component; ``source`` is the edge at its first input, if it has one."""
     kind = type(parameters)
+    if source is None:
+        return _OTHERS[kind](parameters)
     if isinstance(parameters, FifoParameters):
         return Fifo(source.shape, parameters)
     if isinstance(parameters, WidthParameters):

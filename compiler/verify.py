@@ -168,7 +168,7 @@ class _Run:
 
     def _software_size(self) -> int:
         """Frames a batch: at most 1,000, and at most some hundred million integers at all layers together."""
-        values = sum(edge.words * edge.lanes for edge in self.design.dataflow.edges)
+        values = sum(edge.words * edge.lanes for edge in self.design.dataflow.edges if edge.value)
         return int(max(1, min(1000, _BATCH_INTEGERS // values)))
 
     def hardware(self, files: Mapping[str, bytes], x_initial: str, waves: Path | None) -> None:
@@ -219,7 +219,7 @@ class _Run:
         mismatches = 0 if error is None else max(1, getattr(error, "count", 1))
         return Verification(
             frames=len(self.codes), mismatches=mismatches, seed=self.seed,
-            boundaries=[edge.name for edge in self.design.dataflow.edges],
+            boundaries=[edge.name for edge in self.design.dataflow.edges if edge.value],
             accuracy=self.correct / len(self.codes) if wide else None,
             cycles=Cycles(
                 {"predicted": _number(self.prediction.interval), "measured": _number(self.measured_interval)},
