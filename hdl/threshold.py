@@ -24,7 +24,7 @@ from .rom import Constants, add_rom, packed
 from .schedule import Schedule
 from .unit import Unit
 
-__all__ = ["PARALLEL_LEVELS", "ThresholdParameters", "ThresholdUnit", "by_word"]
+__all__ = ["PARALLEL_LEVELS", "ThresholdParameters", "ThresholdUnit", "by_word", "check_codes", "count_met"]
 
 PARALLEL_LEVELS = 3
 """Thresholds up to which each has a comparator of its own: codes of two bits."""
