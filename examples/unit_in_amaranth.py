@@ -29,7 +29,7 @@ class BufferedLayer(wiring.Component):
     def __init__(self, weights: np.ndarray):
         self.unit = MatrixVectorUnit(MatrixVectorParameters(weights, pe=PE, simd=SIMD))
         self.fifo = Fifo(self.unit.i.payload.shape(), FifoParameters(depth=4, bits=SIMD))
-        element = signed(self.unit.parameters.accumulator_bits)
+        element = signed(self.unit.parameters.accumulator.bits)
         super().__init__({"i": In(lane_stream(1, SIMD)), "o": Out(lane_stream(element, PE))})
 
     def elaborate(self, platform):

@@ -1,0 +1,189 @@
+"""Depthwise unit: every channel sees itself alone, tap by tap, on the same lanes as the matrix-vector unit."""
+
+from __future__ import annotations
+
+from dataclasses import KW_ONLY, dataclass
+from functools import cached_property
+
+import numpy as np
+from amaranth.hdl import *
+from amaranth.lib.wiring import In, Out
+
+from .counter import wrapping_counter
+from .dot import Lane, choose_lane
+from .elastic import ElasticStages
+from .lanes import check_positive, lane_stream, words
+from .matrix import weight_words
+from .number import BIPOLAR, IntType
+from .rom import add_rom
+from .rows import Rows, checked_thresholds
+from .rows_gates import RowPipeline, row_stages
+from .schedule import Schedule
+from .threshold import by_word
+from .unit import Unit
+
+__all__ = ["DepthwiseParameters", "DepthwiseUnit"]
+
+
+@dataclass(frozen=True, eq=False)
+class DepthwiseParameters:
+    """The weights of each channel, thresholds and lanes.
+
+    Parameters
+    ----------
+    weights
+        int64 ``[C, taps]``.
+    lanes
+        Channels worked on in a cycle, at most C; it need not divide them.
+    input, output
+        Types. By default the output is bipolar with thresholds, and ``accumulator`` without.
+    thresholds
+        int64 ``[C]`` or ``[C, levels]`` of up to 3 levels, or None: as of ``MatrixVectorParameters``.
+    base
+        The code of a sum that meets no threshold.
+    positions
+        Positions a frame. At each, for each word of ``lanes`` channels, one word for every tap arrives, and one leaves.
+    lane
+        One of ``hdl.dot.LANES`` but "serial", or None for the cheapest that holds the weights.
+    accumulator
+        A type that holds every sum that occurs, if the caller knows better than the input's type says.
+    lut
+        Inputs of the target's lookup table, 4 or 6.
+
+    Raises
+    ------
+    ValueError
+        If a shape, a number or a lane is not as said above.
+    """
+
+    weights: np.ndarray
+    lanes: int
+    input: IntType
+    thresholds: np.ndarray | None = None
+    output: IntType | None = None
+    base: int = 0
+    positions: int = 1
+    _: KW_ONLY
+    lane: str | None = None
+    accumulator: IntType | None = None
+    lut: int = 4
+
+    def __post_init__(self):
+        weights = np.array(self.weights, dtype=np.int64)
+        if weights.ndim != 2 or not weights.size:
+            raise ValueError(f"weights must be of shape [C, taps], not {weights.shape}")
+        object.__setattr__(self, "weights", weights)
+        check_positive("positions", self.positions)
+        if check_positive("lanes", self.lanes) > self.channels:
+            raise ValueError(f"lanes must be at most the {self.channels} channels, not {self.lanes}")
+        if self.lane == "serial":
+            raise ValueError("lane must be one that takes a whole activation a cycle, not 'serial'")
+        if self.thresholds is not None:
+            object.__setattr__(self, "output", self.output or BIPOLAR)
+            object.__setattr__(self, "thresholds",
+                               checked_thresholds(self.thresholds, self.channels, self.output, self.base))
+        given = self.accumulator or (self.output if self.thresholds is None else None)
+        object.__setattr__(self, "accumulator", given)
+        object.__setattr__(self, "accumulator", self.rows_of.accumulator)
+        if self.thresholds is None:
+            object.__setattr__(self, "output", self.output or self.accumulator)
+
+    @cached_property
+    def arithmetic(self) -> Lane:
+        """What the lanes do."""
+        return choose_lane(self.weights, self.input, self.lane)
+
+    @cached_property
+    def rows_of(self) -> Rows:
+        """The weights' constants: a channel is a row, a tap a column."""
+        return Rows(self.weights, by_word(self.channels, self.lanes), 0, self.arithmetic, self.thresholds,
+                    self.accumulator)
+
+    @property
+    def channels(self) -> int:
+        return self.weights.shape[0]
+
+    @property
+    def taps(self) -> int:
+        return self.weights.shape[1]
+
+    @property
+    def folds(self) -> int:
+        """Words of channels."""
+        return words(self.channels, self.lanes)
+
+    @property
+    def phases(self) -> int:
+        """Cycles a position."""
+        return self.folds * self.taps
+
+    @property
+    def weight_bits(self) -> int:
+        """Bits of a weight's code."""
+        return self.arithmetic.bits
+
+    @cached_property
+    def weight_words(self) -> tuple[int, ...]:
+        """One word of ``lanes`` codes for each word of channels and, within it, each tap."""
+        return tuple(weight_words(self.rows_of.codes, self.rows_of.folds, 1, self.weight_bits))
+
+    @property
+    def schedule(self) -> Schedule:
+        """One word of channels is one repetition of the tables."""
+        tap = np.arange(self.taps)[:, None]
+        return Schedule(np.ones_like(tap), tap == self.taps - 1, stages=row_stages(self.rows_of, 1, self.taps > 1),
+                        repeats=self.positions * self.folds)
+
+
+class DepthwiseUnit(Unit):
+    """Sums of each channel's taps, a word taken in every cycle: ``phases`` cycles a position without a bubble.
+
+    Latency ``schedule.stages`` cycles from the last tap of a word of channels to that word out.
+
+    Members
+    -------
+    i : In(lane_stream(input, lanes))
+        For each word of channels, the taps one after another; padding lanes of a last word mean nothing.
+    o : Out(lane_stream(output, lanes))
+        For each word of channels one word.
+
+    Resources: as many products, accumulators and, for each threshold, comparators as lanes; a ROM of ``phases`` words.
+    """
+
+    def __init__(self, parameters: DepthwiseParameters):
+        p, output = parameters, parameters.output
+        assert output is not None  # once the parameters are made
+        super().__init__(parameters, {
+            "i": In(lane_stream(Shape(p.input.bits, p.input.signed), p.lanes)),
+            "o": Out(lane_stream(Shape(output.bits, output.signed), p.lanes)),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        p = self._parameters
+        stages = ElasticStages(m, p.schedule.stages, self.o.valid, self.o.ready)
+        fire = stages.fire
+        tap, last_tap = wrapping_counter(m, p.taps, fire, name="tap")
+        fold, _ = wrapping_counter(m, p.folds, fire & last_tap, name="fold")
+        phase, _ = wrapping_counter(m, p.phases, fire, name="phase")
+        m.d.comb += [
+            fire.eq(stages.ready & self.i.valid),
+            stages.gives.eq(last_tap),
+            self.i.ready.eq(stages.ready),
+        ]
+
+        def register(value, stage, name):
+            kept = Signal.like(value, name=name, reset_less=True)
+            with m.If(stages.enter[stage]):
+                m.d.sync += kept.eq(value)
+            return kept
+
+        weights = add_rom(m, platform, p.weight_words, p.lanes * p.weight_bits, phase, fire, name="weights")
+        integers = register(self.i.payload.as_value(), 0, "integers")
+        control = register(Cat(tap == 0, fold), 0, "control0")
+        pipeline = RowPipeline(m, platform, p.rows_of, 1, p.output, p.base, stages.enter, p.taps > 1, p.lut, None,
+                               register)
+        pipeline.make(self.o.payload, [integers.word_select(lane, p.input.bits) for lane in range(p.lanes)],
+                      [weights.word_select(lane, p.weight_bits) for lane in range(p.lanes)],
+                      first=control[0], fold=control[1:])
+        return m
