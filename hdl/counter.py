@@ -1,10 +1,12 @@
-"""A wrapping counter: steps through ``n`` values when told to, and says when it is at the last."""
+"""Counters that wrap, alone and nested, and constants picked by a counter's value."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from amaranth.hdl import *
 
-__all__ = ["wrapping_counter"]
+__all__ = ["lookup", "nested_counters", "wrapping_add", "wrapping_counter"]
 
 
 def wrapping_counter(m: Module, n: int, step, *, name: str):
@@ -23,3 +25,56 @@ def wrapping_counter(m: Module, n: int, step, *, name: str):
     with m.If(step):
         m.d.sync += count.eq(Mux(last, 0, count + 1))
     return count, last
+
+
+def nested_counters(m: Module, sizes: dict[str, int], step):
+    """Counters in the order from the innermost to the outermost: each steps when all before it are at their last.
+
+    Returns
+    -------
+    (counts, lasts, steps)
+        By name: the count, whether it is the last, and whether it steps (or wraps) in this cycle.
+    """
+    counts, lasts, steps = {}, {}, {}
+    for name, n in sizes.items():
+        steps[name] = step
+        counts[name], lasts[name] = wrapping_counter(m, n, step, name=name)
+        if n > 1:
+            carry = Signal(name=f"{name}_wraps")
+            m.d.comb += carry.eq(step & lasts[name])
+            step = carry
+    return counts, lasts, steps
+
+
+def wrapping_add(m: Module, value, delta, modulus: int, *, name: str) -> Signal:
+    """``(value + delta) % modulus``, of two numbers below ``modulus``."""
+    result = Signal(range(modulus), name=name)
+    if modulus & (modulus - 1) == 0:
+        m.d.comb += result.eq(value + delta)
+    else:
+        total = Signal(range(2 * modulus), name=f"{name}_total")
+        m.d.comb += [total.eq(value + delta), result.eq(Mux(total >= modulus, total - modulus, total))]
+    return result
+
+
+def lookup(m: Module, index, values: Sequence[int], *, name: str):
+    """``values[index]``: comparisons where the values change seldom, else a table in logic.
+
+    Beyond the last value the result means nothing.
+    """
+    values = [int(value) for value in values]
+    if min(values) == max(values):
+        return Const(values[0], Shape.cast(range(min(values[0], 0), max(values[0], 0) + 1)))
+    result = Signal(range(min(*values, 0), max(values) + 1), name=name)
+    changes = [k for k in range(1, len(values)) if values[k] != values[k - 1]]
+    if len(changes) <= 4:
+        m.d.comb += result.eq(values[-1])
+        for position, change in enumerate(changes):
+            with (m.Elif if position else m.If)(index < change):
+                m.d.comb += result.eq(values[change - 1])
+        return result
+    with m.Switch(index):
+        for value in sorted(set(values)):
+            with m.Case(*(k for k, each in enumerate(values) if each == value)):
+                m.d.comb += result.eq(value)
+    return result

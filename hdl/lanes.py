@@ -8,7 +8,9 @@ from __future__ import annotations
 from amaranth.hdl import *
 from amaranth.lib import data, stream
 
-__all__ = ["check_positive", "connect", "lane_stream", "word_stream", "words"]
+from .number import IntType
+
+__all__ = ["check_positive", "connect", "integer_stream", "lane_stream", "word_stream", "words"]
 
 
 def check_positive(what: str, value: object) -> int:
@@ -26,6 +28,11 @@ def words(channels: int, lanes: int) -> int:
 def lane_stream(shape, lanes: int) -> stream.Signature:
     """Signature of a stream of ``lanes`` elements of ``shape``."""
     return stream.Signature(data.ArrayLayout(shape, check_positive("lanes", lanes)))
+
+
+def integer_stream(kind: IntType, lanes: int) -> stream.Signature:
+    """Signature of a stream of ``lanes`` integers of a type; bipolar ones are single bits."""
+    return lane_stream(Shape(kind.bits, kind.signed), lanes)
 
 
 def word_stream(bits: int) -> stream.Signature:

@@ -1,0 +1,218 @@
+"""Sliding window: a line buffer that gives, for each position of a kernel, what each of its taps sees, word by word.
+
+The image comes in row by row. One memory holds the words that some position still needs, as a ring; a reader walks over
+them with nested counters and an address that is never multiplied, only stepped. Padding and zeros between spread
+pixels (transposed convolution) are made on the way out and take neither memory nor input.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import numpy as np
+from amaranth.hdl import *
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from .counter import lookup, nested_counters, wrapping_counter
+from .elastic import ElasticStages
+from .geometry import Axis, image_axes
+from .lanes import check_positive, integer_stream, words
+from .number import IntType
+from .padding import pad_lanes, padded_type
+from .schedule import Buffer
+from .unit import Unit
+from .window_walk import Moves
+
+__all__ = ["WindowParameters", "WindowUnit", "kept_words"]
+
+
+def kept_words(y: Axis, x: Axis, pixel_words: int) -> np.ndarray:
+    """How many leading words of the frame no position after each one sees: int64 ``[positions down, across]``."""
+    end = y.size * x.size
+    below, right = y.keep[1:], x.keep[1:]
+    here = np.where((y.lowest[:, None] < y.size) & (right < x.size), y.lowest[:, None] * x.size + right, end)
+    later = np.where((below < y.size) & (x.keep[0] < x.size), below * x.size + x.keep[0], end)
+    keep = np.minimum(here, later[:, None])
+    keep[-1, -1] = end
+    return keep * pixel_words
+
+
+UINT8 = IntType(8)
+
+
+@lru_cache(maxsize=16)
+def _tables(y: Axis, x: Axis, pixel_words: int, groups: int) -> tuple[np.ndarray, np.ndarray]:
+    """``need`` and ``free`` of the schedule; kept, since sizing asks for them again and again with other depths."""
+    per_group = pixel_words // groups
+    pixels = np.where((y.sources[:, None, :, None] >= 0) & (x.sources[:, None, :] >= 0),
+                      y.sources[:, None, :, None] * x.size + x.sources[:, None, :], -1)
+    pixels = pixels.reshape(y.count * x.count, 1, y.kernel * x.kernel, 1)
+    word = np.arange(pixel_words).reshape(groups, 1, per_group)
+    need = np.where(pixels < 0, 0, pixels * pixel_words + word + 1).reshape(-1)
+    keep = kept_words(y, x, pixel_words).reshape(-1)
+    free = np.concatenate([[0], keep[:-1]]).repeat(len(need) // len(keep))
+    free[len(need) // len(keep) - 1 :: len(need) // len(keep)] = keep
+    return need, free
+
+
+@dataclass(frozen=True)
+class WindowParameters:
+    """A ``kernel`` moving over an image ``height`` x ``width`` x ``channels`` that comes ``lanes`` channels a word.
+
+    For each position (row by row), for each of ``groups`` groups of channels, for each tap (row by row), the words of
+    the group's channels leave. ``groups = channels / lanes`` is the order of depthwise layers and of pooling.
+
+    Parameters
+    ----------
+    kernel, stride, dilation, insert
+        Pairs (vertical, horizontal) as of :class:`.geometry.Axis`; ``pads`` are (top, left, bottom, right).
+    fill
+        The integer that padding and inserted pixels have in all lanes.
+    input, output
+        Types of a lane. A bipolar input may leave as int2; by default it does if it is padded with 0.
+    depth
+        Words held, by default (and at least) what the window spans: ``Buffer.least``.
+
+    Raises
+    ------
+    ValueError
+        If a number is not as said; if words do not end with a group's channels; if the depth is too small.
+    """
+
+    height: int
+    width: int
+    channels: int
+    lanes: int
+    kernel: tuple[int, int]
+    stride: tuple[int, int] = (1, 1)
+    pads: tuple[int, int, int, int] = (0, 0, 0, 0)
+    dilation: tuple[int, int] = (1, 1)
+    insert: tuple[int, int] = (1, 1)
+    groups: int = 1
+    fill: int = 0
+    input: IntType = UINT8
+    output: IntType | None = None
+    depth: int | None = None
+
+    def __post_init__(self):
+        for name in ("height", "width", "channels", "lanes", "groups"):
+            check_positive(name, getattr(self, name))
+        y, x = self.axes
+        object.__setattr__(self, "output", padded_type(self.input, self.fill, self.output, y.padded or x.padded))
+        if self.channels % (self.groups * self.lanes) and self.groups != self.pixel_words:
+            raise ValueError(f"lanes must divide the channels of a group, {self.channels} / {self.groups}, "
+                             f"not {self.lanes}")
+        least = Buffer.least(*self.tables)
+        if self.depth is None:
+            object.__setattr__(self, "depth", least)
+        if check_positive("depth", self.depth) < least:
+            raise ValueError(f"depth must be at least {least} words, which the window spans, not {self.depth}")
+
+    @property
+    def axes(self) -> tuple[Axis, Axis]:
+        """The vertical and the horizontal axis."""
+        return image_axes(self.height, self.width, self.kernel, self.stride, self.pads, self.dilation, self.insert)
+
+    @property
+    def pixel_words(self) -> int:
+        """Words a pixel."""
+        return words(self.channels, self.lanes)
+
+    @property
+    def tables(self) -> tuple[np.ndarray, np.ndarray]:
+        """``need`` and ``free`` of the schedule."""
+        return _tables(*self.axes, self.pixel_words, self.groups)
+
+    @cached_property
+    def schedule(self) -> Buffer:
+        """A phase needs the word that it reads; after the last phase of a position, what no other sees is given back.
+        """
+        return Buffer(*self.tables, self.height * self.width * self.pixel_words, self.depth)
+
+
+class WindowUnit(Unit):
+    """Line buffer and window reader. A word a cycle on either side; latency 1 cycle from the word that completes a tap.
+
+    A tap waits until its pixel is there, padding only for the words of the frame before. The input is ready while fewer
+    than ``depth`` words are held, which comes from a register: no path from ``o.ready`` to ``i.ready``. With the least
+    depth the reader never starves where a position takes longer to read than its new pixels to arrive; else a row more
+    keeps both sides busy.
+
+    Members
+    -------
+    i : In(integer_stream(input, lanes))
+    o : Out(integer_stream(output, lanes))
+
+    Resources: a memory of ``depth`` words with one port on each side, some ten counters of the image's dimensions, an
+    address, and two counters of words; a gate a bit where there is padding.
+    """
+
+    def __init__(self, parameters: WindowParameters):
+        p = parameters
+        super().__init__(parameters, {
+            "i": In(integer_stream(p.input, p.lanes)),
+            "o": Out(integer_stream(p.output, p.lanes)),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        p = self._parameters
+        (y, x), depth, frame = p.axes, p.depth, p.schedule.words
+        stages = ElasticStages(m, 1, self.o.valid, self.o.ready)
+        counts, lasts, steps = nested_counters(m, {
+            "word": p.pixel_words // p.groups, "tap_column": x.kernel, "tap_row": y.kernel, "group": p.groups,
+            "column": x.count, "row": y.count}, stages.fire)
+
+        # The writer: a ring.
+        write = Signal()
+        write_address, _ = wrapping_counter(m, depth, write, name="write_address")
+        # Words of room less one, so that the sign says that there is none; words may be given back before they come.
+        room = Signal(range(-1, depth + frame), name="room", init=depth - 1)
+        m.d.comb += [self.i.ready.eq(~room[-1]), write.eq(self.i.valid & self.i.ready)]
+
+        # The reader: where it is, whether that is a pixel, and whether the pixel's word has come.
+        address, ahead, inside = Moves(p).elaborate(m, lasts, stages.fire, write)
+        begun = self._begun(m, write, steps["row"] & lasts["row"])
+        m.d.comb += [
+            stages.fire.eq(stages.ready & Mux(inside, ~ahead[-1], begun)),
+            stages.gives.eq(1),
+        ]
+        m.d.sync += room.eq(room - write + self._freed(m, counts, steps))
+
+        m.submodules.storage = memory = Memory(shape=p.lanes * p.input.bits, depth=depth, init=[])
+        into, out = memory.write_port(), memory.read_port()
+        padding = Signal()
+        with m.If(stages.fire):
+            m.d.sync += padding.eq(~inside)
+        m.d.comb += [
+            into.addr.eq(write_address), into.data.eq(self.i.payload.as_value()), into.en.eq(write),
+            out.addr.eq(address), out.en.eq(stages.fire),
+            self.o.payload.as_value().eq(pad_lanes(out.data, padding, p.input, p.output, p.fill, p.lanes)),
+        ]
+        return m
+
+    def _begun(self, m, write, ends):
+        """Whether all words of earlier frames have come, which padding waits for too."""
+        p = self._parameters
+        if p.schedule.need.max() == p.schedule.words:
+            return Const(1)  # each frame's last word was waited for
+        written = Signal(range(-p.schedule.words, p.schedule.words + p.depth + 1), name="written")
+        m.d.sync += written.eq(written + write - Mux(ends, p.schedule.words, 0))
+        return ~written[-1]
+
+    def _freed(self, m, counts, steps):
+        """The words that are given back in this cycle: none, but after a position."""
+        p = self._parameters
+        keep = kept_words(*p.axes, p.pixel_words)
+        freed = np.diff(keep.reshape(-1), prepend=0).reshape(keep.shape)
+        # Rows of positions are of very few kinds: the first, the last, those in the middle, and with dilation others.
+        kinds, kind_of_row = np.unique(freed, axis=0, return_inverse=True)
+        kind = lookup(m, counts["row"], kind_of_row.reshape(-1), name="kind_of_row")
+        here = Signal(range(freed.max() + 1), name="freed_here")
+        with m.Switch(kind):
+            for number, row in enumerate(kinds):
+                with m.Case(number):
+                    m.d.comb += here.eq(lookup(m, counts["column"], row, name=f"freed_in_kind{number}"))
+        return Mux(steps["column"], here, 0)
