@@ -22,7 +22,7 @@ from ..hdl.width import WidthParameters
 from .dataflow import Dataflow, Stage
 from .stream import Edge
 
-__all__ = ["Accelerator", "convert", "emit", "module_name"]
+__all__ = ["Accelerator", "Memories", "convert", "emit", "module_name"]
 
 # Words a Verilog identifier must not be; the names that we make are checked against them.
 _RESERVED = frozenset(("module endmodule input output wire reg assign always initial begin end if else case for while "
@@ -46,7 +46,7 @@ def module_name(text: str) -> str:
 
 
 @dataclass
-class _Memories:
+class Memories:
     """The platform that units are elaborated with: turns their ROMs into modules that read memory files."""
 
     unit: str
@@ -151,7 +151,7 @@ def emit(dataflow: Dataflow, name: str, *, progress: Callable[[str], None] = lam
         modules[stage.name] = module
         if fresh:
             progress(stage.name)
-            files[f"{module}.v"] = _header(stage) + convert(stage.unit(), module, _Memories(module, files))
+            files[f"{module}.v"] = _header(stage) + convert(stage.unit(), module, Memories(module, files))
     progress(name)
     top = Accelerator(dataflow, modules)
     files[f"{name}.v"] = f"// {name}: the accelerator, unit by unit.\n" + convert(top, name)
