@@ -12,15 +12,15 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 from amaranth.hdl import *
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from .counter import lookup, nested_counters, wrapping_counter
+from .counter import lookup, nested_counters
 from .elastic import ElasticStages
 from .geometry import Axis, image_axes
 from .lanes import check_positive, integer_stream, words
 from .number import IntType
 from .padding import pad_lanes, padded_type
+from .ring import RingBuffer
 from .schedule import Buffer
 from .unit import Unit
 from .window_walk import Moves
@@ -159,48 +159,28 @@ class WindowUnit(Unit):
     def elaborate(self, platform):
         m = Module()
         p = self._parameters
-        (y, x), depth, frame = p.axes, p.depth, p.schedule.words
+        y, x = p.axes
         stages = ElasticStages(m, 1, self.o.valid, self.o.ready)
         counts, lasts, steps = nested_counters(m, {
             "word": p.pixel_words // p.groups, "tap_column": x.kernel, "tap_row": y.kernel, "group": p.groups,
             "column": x.count, "row": y.count}, stages.fire)
-
-        # The writer: a ring.
-        write = Signal()
-        write_address, _ = wrapping_counter(m, depth, write, name="write_address")
-        # Words of room less one, so that the sign says that there is none; words may be given back before they come.
-        room = Signal(range(-1, depth + frame), name="room", init=depth - 1)
-        m.d.comb += [self.i.ready.eq(~room[-1]), write.eq(self.i.valid & self.i.ready)]
-
-        # The reader: where it is, whether that is a pixel, and whether the pixel's word has come.
-        address, ahead, inside = Moves(p).elaborate(m, lasts, stages.fire, write)
-        begun = self._begun(m, write, steps["row"] & lasts["row"])
-        m.d.comb += [
-            stages.fire.eq(stages.ready & Mux(inside, ~ahead[-1], begun)),
-            stages.gives.eq(1),
-        ]
-        m.d.sync += room.eq(room - write + self._freed(m, counts, steps))
-
-        m.submodules.storage = memory = Memory(shape=p.lanes * p.input.bits, depth=depth, init=[])
-        into, out = memory.write_port(), memory.read_port()
+        moves = Moves(p)
+        ring = RingBuffer(m, self.i, p.depth, p.schedule.words, first=moves.first, low=moves.first, high=moves.highest,
+                          skips=p.schedule.need.max() < p.schedule.words)
+        inside = moves.elaborate(m, ring, lasts)
         padding = Signal()
+        m.d.comb += [
+            # Padding waits for no pixel, but for the words of the frame before.
+            stages.fire.eq(stages.ready & Mux(inside, ring.present, ring.begun)),
+            stages.gives.eq(1),
+            ring.fire.eq(stages.fire),
+            ring.freed.eq(self._freed(m, counts, steps)),
+            ring.ends.eq(steps["row"] & lasts["row"]),
+            self.o.payload.as_value().eq(pad_lanes(ring.data, padding, p.input, p.output, p.fill, p.lanes)),
+        ]
         with m.If(stages.fire):
             m.d.sync += padding.eq(~inside)
-        m.d.comb += [
-            into.addr.eq(write_address), into.data.eq(self.i.payload.as_value()), into.en.eq(write),
-            out.addr.eq(address), out.en.eq(stages.fire),
-            self.o.payload.as_value().eq(pad_lanes(out.data, padding, p.input, p.output, p.fill, p.lanes)),
-        ]
         return m
-
-    def _begun(self, m, write, ends):
-        """Whether all words of earlier frames have come, which padding waits for too."""
-        p = self._parameters
-        if p.schedule.need.max() == p.schedule.words:
-            return Const(1)  # each frame's last word was waited for
-        written = Signal(range(-p.schedule.words, p.schedule.words + p.depth + 1), name="written")
-        m.d.sync += written.eq(written + write - Mux(ends, p.schedule.words, 0))
-        return ~written[-1]
 
     def _freed(self, m, counts, steps):
         """The words that are given back in this cycle: none, but after a position."""

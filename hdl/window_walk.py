@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from amaranth.hdl import *
 
-from .counter import wrapping_add
 from .geometry import Axis
+from .ring import RingBuffer
 
 if TYPE_CHECKING:
     from .window import WindowParameters
@@ -38,19 +38,15 @@ class Moves:
             ("", y_first, x_first, 1 - p.pixel_words + p.height * p.width * p.pixel_words),
         )
 
+        self.first = self._linear(-y.before // y.insert, -x.before // x.insert)
+        self.highest = self._linear(y.size + y.after, x.size + x.after)
+
     def _linear(self, rows: int, columns: int) -> int:
         return (rows * self.parameters.width + columns) * self.parameters.pixel_words
 
-    def elaborate(self, m, lasts, fire, write):
-        """Returns (address in the ring, words written beyond the one read less one, whether a pixel is read)."""
-        p = self.parameters
-        y, x = p.axes
-        first = self._linear(-y.before // y.insert, -x.before // x.insert)
-        extent = self._linear(y.before + y.after + y.size, x.before + x.after + x.size)
-        address = Signal(range(p.depth), init=first % p.depth)
-        ahead = Signal(range(-extent - 1, extent + p.depth + 1), init=-first - 1)
-        move, hop = Signal.like(ahead, name="move", init=0), Signal(range(p.depth))
-        walks = [_Walk(m, axis, fire, name) for axis, name in ((y, "y"), (x, "x"))]
+    def elaborate(self, m, ring: RingBuffer, lasts: dict):
+        """Drives the ring's reader; returns whether it stands at a pixel."""
+        walks = [_Walk(m, axis, ring.fire, name) for axis, name in zip(self.parameters.axes, "yx", strict=True)]
         # A counter of one value never steps without the next one.
         levels = [level for level in self.levels if not level[0] or not isinstance(lasts[level[0]], Const)]
         for number, (name, *moves, extra) in enumerate(levels):
@@ -62,15 +58,11 @@ class Moves:
                     for more in self._possible(walks):
                         rows, columns = (by // walk.axis.insert + (more >> k & 1)
                                          for k, (walk, by) in enumerate(zip(walks, moves, strict=True)))
-                        by = self._linear(rows, columns) + extra
                         with m.Case(more):
-                            m.d.comb += [move.eq(by), hop.eq(by % p.depth)]
-        m.d.sync += ahead.eq(ahead + write - Mux(fire, move, 0))
-        with m.If(fire):
-            m.d.sync += address.eq(wrapping_add(m, address, hop, p.depth, name="next_address"))
+                            m.d.comb += ring.steps(self._linear(rows, columns) + extra)
         inside = Signal()
         m.d.comb += inside.eq(walks[0].inside & walks[1].inside)
-        return address, ahead, inside
+        return inside
 
     @staticmethod
     def _possible(walks):

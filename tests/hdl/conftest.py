@@ -103,14 +103,14 @@ class BufferModel(ActorModel):
         return [takes]
 
 
-def simulate(unit, words, offers, accepts, outputs, max_cycles=20000):
+def simulate(unit, words, offers, accepts, outputs, max_cycles=200000):
     """Feed the words of one input; return (output words, cycles of input transfers, cycles of output transfers)."""
     got, taken_at, given_at = simulate_ports(unit, {"i": words}, {"i": offers}, {"o": accepts}, {"o": outputs},
                                              max_cycles)
     return got["o"], taken_at["i"], given_at["o"]
 
 
-def simulate_ports(unit, words, offers, accepts, outputs, max_cycles=20000):
+def simulate_ports(unit, words, offers, accepts, outputs, max_cycles=200000):
     """``simulate`` for many ports: each argument and result is a dictionary by port."""
     got, given_at, taken_at = {o: [] for o in accepts}, {o: [] for o in accepts}, {i: [] for i in offers}
     ins = {i: (getattr(unit, i), Value.cast(getattr(unit, i).payload)) for i in offers}
@@ -152,7 +152,7 @@ def simulate_ports(unit, words, offers, accepts, outputs, max_cycles=20000):
     return got, taken_at, given_at
 
 
-def expected(timing, words, offers, accepts, outputs, max_cycles=20000):
+def expected(timing, words, offers, accepts, outputs, max_cycles=200000):
     """The cycles of every transfer at every port, as (taken at, given at); ports in the order of the timing's."""
     model = BufferModel(timing) if isinstance(timing, Buffer) else ActorModel(timing)
     taken_at, given_at = [[] for _ in offers], [[] for _ in accepts]

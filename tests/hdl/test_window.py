@@ -57,7 +57,7 @@ def codes(values, kind):
     return (values + 1) // 2 if kind.bipolar else values
 
 
-@settings(max_examples=120)
+@settings(max_examples=80)
 @given(geometry=windows(), lanes=st.integers(1, 3), per_group=st.integers(1, 2), groups=st.integers(1, 2),
        extra=st.integers(0, 5), signed=st.booleans(), offers=stalls, accepts=stalls, seed=st.integers(0, 2**32 - 1))
 def test_window_gives_what_each_tap_sees(check_unit, geometry, lanes, per_group, groups, extra, signed, offers, accepts,
