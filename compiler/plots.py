@@ -1,10 +1,12 @@
-"""The timeline of a report: which unit works on a frame when, as an SVG for the page's own colours."""
+"""The timeline of a report: which layer works on a frame when, as an SVG for the page's own colours."""
 
 from __future__ import annotations
 
 import io
 import re
 from typing import Any
+
+from .report_rows import Row, rows
 
 __all__ = ["timeline"]
 
@@ -19,7 +21,10 @@ _SETTINGS: dict[Any, Any] = {
 
 
 def timeline(report: dict) -> str:
-    """An ``<svg>`` element: one frame through the units alone, and one among its neighbours. Deterministic."""
+    """An ``<svg>`` element: one frame through the rows alone and, where it is known, one among its neighbours.
+
+    Deterministic.
+    """
     import matplotlib
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
@@ -27,32 +32,37 @@ def timeline(report: dict) -> str:
     with matplotlib.rc_context():
         matplotlib.rcdefaults()  # the page must not depend on its user's matplotlibrc
         matplotlib.rcParams.update(_SETTINGS)
-        rows = len(report["units"])
+        shown = rows(report)
+        times = report["timeline"]
+        panels = 2 if times["steady"] else 1
         top, bottom, gap, step = 0.78, 0.7, 1.1, 0.31
-        height = top + bottom + gap + 2 * rows * step
+        height = top + bottom + gap * (panels - 1) + panels * len(shown) * step
         figure = Figure(figsize=(13.5, height))
         FigureCanvasSVG(figure)
         figure.patch.set_alpha(0)
-        share = rows * step / height
-        alone = figure.add_axes((0.1, 1 - top / height - share, 0.88, share))
-        steady = figure.add_axes((0.1, bottom / height, 0.88, share))
-        times = report["timeline"]
-        output = report["units"][-1]["output"]
-        end, empty = times["steady"][0][output][1] + 1, times["alone"][output][1] + 1
-        if end <= 3 * empty:  # on one scale, if the wait in FIFOs leaves enough of it to the frame alone
-            end = empty = max(end, empty)
-        _panel(alone, report, [(0, times["alone"])], empty, "One frame alone, through an empty pipeline")
-        _panel(steady, report, _neighbours(report, end), end, "The same in steady state, frame after frame")
-        steady.set_xlabel("cycles since the frame's first input transfer", color=_COLOURS["muted"], labelpad=6)
-        _microseconds(alone, report["clock_mhz"])
+        share = len(shown) * step / height
+        left = 0.03 + 0.0072 * max(len(row.name) for row in shown)
+        output = report["streams"][-1]["name"]
+        empty = times["alone"][output][1] + 1
+        lower = axes = figure.add_axes((left, 1 - top / height - share, 0.98 - left, share))
+        if times["steady"]:
+            lower = figure.add_axes((left, bottom / height, 0.98 - left, share))
+            end = times["steady"][0][output][1] + 1
+            if end <= 3 * empty:  # on one scale, if the wait in FIFOs leaves enough of it to the frame alone
+                end = empty = max(end, empty)
+            _panel(lower, report, shown, _neighbours(report, end, output), end,
+                   "The same in steady state, frame after frame")
+        _panel(axes, report, shown, [(0, times["alone"])], empty, "One frame alone, through an empty pipeline")
+        lower.set_xlabel("cycles since the frame's first input transfer", color=_COLOURS["muted"], labelpad=6)
+        _microseconds(axes, report["clock_mhz"])
         text = io.StringIO()
         figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     return _page_svg(text.getvalue())
 
 
-def _neighbours(report: dict, end: int) -> list[tuple[int, dict]]:
+def _neighbours(report: dict, end: int, output: str) -> list[tuple[int, dict]]:
     """The frames seen in the steady panel with the cycle they begin at, the frame itself last, so on top."""
-    times, output = report["timeline"], report["units"][-1]["output"]
+    times = report["timeline"]
     stay = max(frame[output][1] for frame in times["steady"]) + 1
     first, last = -int(stay / times["period"]) - 1, int(end / times["period"]) + 1
     found = [(repeat * times["period"], frame) for repeat in range(first, last + 1) for frame in times["steady"]]
@@ -60,26 +70,25 @@ def _neighbours(report: dict, end: int) -> list[tuple[int, dict]]:
             (0, times["steady"][0])]
 
 
-def _panel(axes, report: dict, frames: list[tuple[int, dict]], end: int, title: str) -> None:
+def _panel(axes, report: dict, shown: list[Row], frames: list[tuple[int, dict]], end: int, title: str) -> None:
+    """A thin bar from a row's first transfer in to its last out, a thick one for its main unit alone."""
     slow = set(report["bottleneck"]["units"]) if report["bottleneck"]["phases"] > 1 else set()
-    for row, unit in enumerate(report["units"]):
-        thick = 0.34 if unit["kind"] == "fifo" else 0.72
-        spans = []
-        for begin, frame in frames:
-            enters, leaves = frame[unit["input"]][0] + begin, frame[unit["output"]][1] + begin + 1
-            if leaves > 0 and enters < end:
-                spans.append((max(enters, 0), min(leaves, end) - max(enters, 0)))
-        *others, own = spans
-        if len(others) > _NEIGHBOURS:
-            others = [(0, end)]
-        place = (row - thick / 2, thick)
-        if others:
-            axes.broken_barh(others, place, facecolor=_COLOURS["other"], edgecolor=_COLOURS["paper"], linewidth=0.6)
-        colour = _COLOURS["hot" if unit["name"] in slow else "accent"]
-        axes.broken_barh([own], place, facecolor=colour, edgecolor=colour, linewidth=0.8)  # a single cycle stays seen
+    for place, row in enumerate(shown):
+        colour = _COLOURS["hot" if {unit["name"] for unit in row.units} & slow else "accent"]
+        outer = _spans(frames, row.entries or row.exits, row.exits, end)
+        inner = _spans(frames, row.main["inputs"], row.main["outputs"], end)
+        for spans, thick, others in ((outer, 0.16, "line"), (inner, 0.66, "other")):
+            *before, own = spans
+            if len(before) > _NEIGHBOURS:
+                before = [(0, end)]
+            if before and thick > 0.5:
+                axes.broken_barh(before, (place - thick / 2, thick), facecolor=_COLOURS[others],
+                                 edgecolor=_COLOURS["paper"], linewidth=0.6)
+            # A single cycle stays seen.
+            axes.broken_barh([own], (place - thick / 2, thick), facecolor=colour, edgecolor=colour, linewidth=0.8)
     axes.set_xlim(0, end)
-    axes.set_ylim(len(report["units"]) - 0.4, -0.6)
-    axes.set_yticks(range(len(report["units"])), [unit["name"] for unit in report["units"]])
+    axes.set_ylim(len(shown) - 0.4, -0.6)
+    axes.set_yticks(range(len(shown)), [row.name for row in shown])
     axes.xaxis.set_major_locator(_ticks())
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     axes.grid(axis="x", color=_COLOURS["line"], linewidth=0.7)
@@ -89,6 +98,18 @@ def _panel(axes, report: dict, frames: list[tuple[int, dict]], end: int, title: 
     axes.tick_params(length=0, colors=_COLOURS["muted"])
     for side in axes.spines.values():
         side.set_visible(False)
+
+
+def _spans(frames: list[tuple[int, dict]], entries: list[str], exits: list[str], end: int
+           ) -> list[tuple[float, float]]:
+    """(begin, length) of each frame from the first word of ``entries`` to the last of ``exits``, inside the plot."""
+    spans = []
+    for begin, frame in frames:
+        enters = min(frame[name][0] for name in entries or exits) + begin
+        leaves = max(frame[name][1] for name in exits) + begin + 1
+        if leaves > 0 and enters < end:
+            spans.append((max(enters, 0), min(leaves, end) - max(enters, 0)))
+    return spans
 
 
 def _ticks():
@@ -111,7 +132,7 @@ def _page_svg(text: str) -> str:
     text = re.sub(r'<svg ([^>]*?)width="[^"]*" height="[^"]*"', r"<svg \1", text, count=1)
     text = text.replace("<style type=\"text/css\">*{", '<style>.timeline *{')
     text = re.sub(r"<svg [^>]*?viewBox=\"([^\"]*)\"[^>]*>",
-                  r'<svg class="timeline" viewBox="\1" role="img" aria-label="timeline of a frame through the units">',
+                  r'<svg class="timeline" viewBox="\1" role="img" aria-label="timeline of a frame through the layers">',
                   text, count=1)
     for name, colour in _COLOURS.items():
         text = text.replace(colour, f"var(--{name})")

@@ -1,4 +1,9 @@
-"""What holds a design back, and which larger folding would relieve it: each answer is a run of the dataflow engine."""
+"""What holds a design back, and which larger folding would relieve it.
+
+The slowest unit sets the interval: where streams form no cycle and FIFOs are sized (``sim.sizing``), nothing else
+does. So another folding's interval is the work of its slowest unit; where the dataflow engine can show it in seconds,
+it does.
+"""
 
 from __future__ import annotations
 
@@ -6,43 +11,58 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from ..errors import UserError
 from ..hdl.lanes import words
-from ..hdl.schedule import Schedule
+from ..hdl.schedule import Queue
 from ..sim.dataflow import predict
-from ..sim.sizing import bottleneck
-from .dataflow import Dataflow
+from .dataflow import Dataflow, Stage
 from .folding import Fold, Work, divisors
 from .lower import lower
+from .timeline import WORK, number
+from .units import KINDS
 
 if TYPE_CHECKING:
     from .compiled import Compiled
 
-__all__ = ["find", "number"]
+__all__ = ["find", "pace", "widen"]
 
-# Steps taken in a row before giving up: a second one is needed only where a width converter is the slowest unit.
+# Steps taken in a row before giving up: a second one is needed only where a unit without weights is the slowest.
 _STEPS = 8
+# Frames that the engine may take to show another folding's interval.
+_FRAMES = 256
 
 
-def number(cycles: Fraction) -> int | float:
-    """An interval as JSON has it: a whole number of cycles as an integer."""
-    return int(cycles) if cycles.denominator == 1 else float(cycles)
+def pace(stage: Stage) -> int:
+    """Cycles a frame that a unit needs at least: its phases, or the words at one of its ports. 0 for a FIFO."""
+    timing = stage.schedule
+    return 0 if isinstance(timing, Queue) else max(timing.phases, *timing.words_in, *timing.words_out)
 
 
 def find(design: Compiled) -> dict:
     """The slowest unit and two ways to go faster, as plain data.
 
-    ``units`` are the layers of most phases a frame (or, where no layer is among the slowest, the other units), ``unit``
-    is the first of them. ``next`` widens each layer that needs as many cycles as the slowest by one step (the next PE
-    or SIMD that saves a cycle, whichever adds fewer lanes); ``double`` widens with the fewest lanes to half the
-    interval or less. Each is None where there is none: both at one frame a cycle.
+    ``units`` are the layers that need most cycles (``phases``) a frame or, where no layer is among the slowest, the
+    other units; ``unit`` is the first of them, ``kind`` its kind and ``layer`` the node that it belongs to. ``lanes``
+    and ``pixel`` are, where it is not a layer, those of its widest stream: with as many lanes as a pixel has elements
+    no folding makes it faster.
+
+    ``next`` widens each layer that needs as many cycles as the slowest by one step (the next PE or SIMD that saves a
+    cycle, whichever adds fewer lanes); ``double`` widens with the fewest lanes to half the interval or less. Each is
+    None where there is none. ``by`` of an option says where its interval comes from: "engine", or "phases" of its
+    slowest unit where the engine would take too long.
     """
-    network = design.dataflow.network
-    _, phases = bottleneck(network)
-    slowest = [unit.name for unit in network.units
-               if isinstance(unit.timing, Schedule) and unit.timing.phases == phases]
+    dataflow = design.dataflow
+    paces = {stage.name: pace(stage) for stage in dataflow.stages}
+    phases = max(paces.values())
+    slowest = [stage for stage in dataflow.stages if paces[stage.name] == phases]
     # Thresholds and converters are given lanes for the layers' interval: where a layer is as slow, they follow it.
-    slowest = [stage.name for stage in design.dataflow.layers if stage.name in slowest] or slowest
-    return {"unit": slowest[0], "units": slowest, "phases": phases,
+    slowest = [stage for stage in slowest if stage in dataflow.layers] or slowest
+    first = slowest[0]
+    busiest = max((*first.inputs, *first.outputs), key=lambda edge: edge.words)
+    layer = first in dataflow.layers
+    return {"unit": first.name, "units": [stage.name for stage in slowest], "phases": phases,
+            "kind": KINDS[type(first.parameters)], "layer": first.layer,
+            "lanes": None if layer else busiest.lanes, "pixel": None if layer else busiest.pixel,
             "next": _next(design), "double": _double(design)}
 
 
@@ -57,11 +77,9 @@ def _next(design: Compiled) -> dict | None:
         if wider == folds:
             return None
         folds = wider
-        interval = _interval(design, folds)
-        if interval is None:
-            return None
-        if interval < design.prediction.interval:
-            return _option(design, folds, interval)
+        option = _option(design, folds)
+        if option is not None and option["interval"] < design.prediction.interval:
+            return option
     return None
 
 
@@ -87,8 +105,8 @@ def _double(design: Compiled) -> dict | None:
     if target < 1:
         return None
     folds = [_reach(fold, work, target) for fold, work in zip(design.folds, design.works, strict=True)]
-    reached = _interval(design, folds)
-    return None if reached is None or reached > interval / 2 else _option(design, folds, reached)
+    option = _option(design, folds)
+    return None if option is None or option["interval"] > interval / 2 else option
 
 
 def _reach(fold: Fold, work: Work, cycles: int) -> Fold:
@@ -105,20 +123,25 @@ def _reach(fold: Fold, work: Work, cycles: int) -> Fold:
     return min(options, key=lambda option: (option.pe * option.simd, work.cycles(option), option.pe), default=whole)
 
 
-def _interval(design: Compiled, folds: Sequence[Fold]) -> Fraction | None:
-    """The interval with other folds, with FIFOs that decouple all units: what sized FIFOs keep (``sim.sizing``).
-
-    None where the dataflow engine gives up before the network repeats.
-    """
-    dataflow: Dataflow = lower(design.graph, folds, lut=design.lut)
-    ample = dataflow.with_depths([2 * stage.input.words + 4 for stage in dataflow.sized])
+def _interval(design: Compiled, folds: Sequence[Fold]) -> tuple[Fraction, str]:
+    """The interval with other folds and FIFOs that decouple all units, which is what sized FIFOs keep; its source."""
+    dataflow: Dataflow = lower(design.graph, folds, lut=design.lut, memory=design.memory)
+    slowest = max(map(pace, dataflow.stages))
+    if 4 * _FRAMES * slowest * len(dataflow.stages) > WORK:
+        return Fraction(slowest), "phases"
+    ample = dataflow.with_depths([2 * stage.input.words + 4 + depth
+                                  for stage, depth in zip(dataflow.sized, dataflow.depths, strict=True)])
     try:
-        return predict(ample.network).interval
-    except ValueError:
+        return predict(ample.network, _FRAMES).interval, "engine"
+    except ValueError:  # periodic only after more frames than this
+        return Fraction(slowest), "phases"
+
+
+def _option(design: Compiled, folds: Sequence[Fold]) -> dict | None:
+    try:
+        interval, source = _interval(design, folds)
+    except UserError:  # lanes that some unit does not take
         return None
-
-
-def _option(design: Compiled, folds: Sequence[Fold], interval: Fraction) -> dict:
     return {
         "steps": [{"layer": stage.name, "from": str(before), "to": str(after),
                    "lanes": after.pe * after.simd - before.pe * before.simd}
@@ -126,6 +149,6 @@ def _option(design: Compiled, folds: Sequence[Fold], interval: Fraction) -> dict
                   if before != after],
         "folding": ",".join(str(fold) for fold in folds),
         "lanes": sum(fold.pe * fold.simd for fold in folds),
-        "interval": number(interval),
+        "interval": number(interval), "by": source,
         "fps": design.clock * 1e6 / float(interval),
     }

@@ -7,18 +7,21 @@ Everything in it is computed from the design, by the dataflow engine where cycle
 from __future__ import annotations
 
 import importlib.metadata
-import math
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from ..hdl.depthwise import DepthwiseParameters
 from ..hdl.fifo import FifoParameters
-from ..hdl.schedule import Buffer
-from ..sim.dataflow import simulate
+from ..hdl.mvu import MatrixVectorParameters
+from ..hdl.schedule import Queue
 from . import relief
 from .dataflow import Stage
 from .folding import Fold, Work
-from .ir import Dense
-from .relief import number
+from .ir import Dense, Value
+from .relief import pace
+from .slack import least, one_less
 from .stream import Edge
+from .timeline import number, timeline
 from .units import KINDS
 
 if TYPE_CHECKING:
@@ -26,8 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = ["console", "render", "summarise"]
 
-# A period of more frames than this is recorded only so far: the plot needs a few.
-_PERIOD = 16
 
 def summarise(design: Compiled) -> dict:
     """What ``report.json`` holds for a design that nobody has verified yet.
@@ -39,27 +40,28 @@ def summarise(design: Compiled) -> dict:
     dataflow, graph, prediction = design.dataflow, design.graph, design.prediction
     interval = number(prediction.interval)
     dense = [node for node in graph.nodes if isinstance(node, Dense)]
-    layers = [_layer(stage, node, work, fold, interval) for stage, node, work, fold in
+    layers = [_layer(stage, node, graph.value(node.input), work, fold, interval) for stage, node, work, fold in
               zip(dataflow.layers, dense, design.works, design.folds, strict=True)]
     lanes, work = sum(layer["lanes"] for layer in layers), sum(layer["work"] for layer in layers)
     output = graph.value(graph.output)
     return {
         "name": design.name,
         "gatewright": importlib.metadata.version("gatewright"),
-        "model": {"sizes": [layers[0]["columns"], *(layer["rows"] for layer in layers)],
-                  "input": {"type": str(graph.spec.type), "scale": str(graph.spec.scale),
+        "model": {"input": {"type": str(graph.spec.type), "scale": str(graph.spec.scale),
                             "shape": list(graph.spec.shape), "first_quantiser": graph.spec.encoder is not None},
-                  "output": {"type": str(output.type), "shape": list(output.shape), "top1": design.top1}},
+                  "output": {"type": str(output.type), "shape": list(output.shape), "top1": design.top1,
+                             "host": list(graph.host)}},
         "folding": ",".join(str(fold) for fold in design.folds),
         "clock_mhz": design.clock,
         "lut": design.lut,
         "totals": {
-            "interval": interval, "fps": design.fps,
+            "interval": interval, "fps": design.fps, "regime": list(prediction.regime),
             "latency": prediction.latency, "latency_us": prediction.latency / design.clock,
             "lanes": lanes, "work": work, "lane_efficiency": work / (lanes * interval),
+            "weights": sum(layer["weights"]["count"] for layer in layers),
             "weight_bits": sum(layer["weights"]["bits"] for layer in layers),
-            "fifo_words": sum(stage.parameters.depth for stage in dataflow.fifos),
-            "fifo_bits": sum(stage.parameters.depth * stage.parameters.bits for stage in dataflow.fifos),
+            "fifo_words": sum(stage.schedule.depth for stage in dataflow.fifos),
+            "fifo_bits": sum(stage.schedule.depth * stage.input.bits for stage in dataflow.fifos),
             "buffer_words": sum(stage.schedule.depth for stage in dataflow.buffers),
             "buffer_bits": sum(stage.schedule.depth * stage.input.bits for stage in dataflow.buffers),
         },
@@ -67,84 +69,69 @@ def summarise(design: Compiled) -> dict:
         "layers": layers,
         "streams": [_stream(edge) for edge in dataflow.edges],
         "units": _units(design, interval),
-        "timeline": _timeline(design),
+        "timeline": timeline(design),
         "resources": None,
         "verification": None,
     }
 
 
-def _layer(stage: Stage, node: Dense, work: Work, fold: Fold, interval: int | float) -> dict:
-    """``work`` are products a frame; ``cycles`` those that the unit is busy with a frame."""
+def _layer(stage: Stage, node: Dense, source: Value, work: Work, fold: Fold, interval: int | float) -> dict:
+    """``work`` are products a frame; ``cycles`` those that the unit is busy with a frame. ``channels`` are what one
+    output sees, of which a window sees ``kernel`` taps; ``image`` is the output's height and width.
+    """
     p, lanes = stage.parameters, fold.pe * fold.simd
-    cycles, weights = stage.schedule.phases, node.weights.size
-    levels = None if p.thresholds is None else p.thresholds.reshape(len(p.thresholds), -1).shape[1]
+    assert isinstance(p, MatrixVectorParameters | DepthwiseParameters)
+    cycles, bits = pace(stage), p.arithmetic.bits
+    stored, words = node.weights.size * bits, p.phases // p.arithmetic.bit_phases
+    levels = None if node.thresholds is None else node.thresholds.shape[1]
     return {
         "name": stage.name, "node": stage.layer, "kind": KINDS[type(p)], "rows": work.rows, "columns": work.columns,
         "positions": work.positions, "groups": work.groups, "work": work.products,
-        "pe": fold.pe, "simd": fold.simd, "lanes": lanes, "lane": p.lane, "cycles": cycles,
+        "channels": work.columns if node.window is None else source.channels, "outputs": len(node.weights),
+        "image": None if node.window is None else list(node.output.shape[:2]),
+        "window": None if node.window is None else {key: list(pair) for key, pair in asdict(node.window).items()},
+        "pe": fold.pe, "simd": fold.simd, "lanes": lanes, "lane": p.arithmetic.kind, "cycles": cycles,
         "utilisation": cycles / interval, "lane_efficiency": work.products / (lanes * cycles),
         "input": str(stage.input.type), "weight_type": str(node.weight_type), "accumulator": str(node.accumulator),
-        "output": str(node.output.type),
-        "weights": {"bits": weights * node.weight_type.bits, "words": cycles // work.positions, "width":
-                    lanes * node.weight_type.bits},
-        "thresholds": None if levels is None else {"levels": levels, "bits": len(p.thresholds) * levels
+        "output": str(stage.output.type),
+        "weights": {"count": node.weights.size, "bits": stored, "words": words, "width": lanes * bits,
+                    "memory": _memory(p, words)},
+        "thresholds": None if levels is None else {"levels": levels, "bits": len(node.weights) * levels
                                                    * node.accumulator.bits},
     }
 
 
+def _memory(p: MatrixVectorParameters | DepthwiseParameters, words: int) -> str:
+    """Where weights live: "constants", "rom", "streamed" or "loadable"."""
+    memory = p.memory if isinstance(p, MatrixVectorParameters) else "rom"
+    return "constants" if memory == "rom" and words == 1 else memory
+
+
 def _stream(edge: Edge) -> dict:
-    return {"name": edge.name, "value": edge.value, "type": str(edge.type), "pixel": edge.pixel,
-            "lanes": edge.lanes, "words": edge.words, "bits": edge.bits}
+    """``integers`` are those that mean something, a frame: all that verification compares."""
+    return {"name": edge.name, "value": edge.value, "type": str(edge.type), "pixel": edge.pixel, "lanes": edge.lanes,
+            "words": edge.words, "bits": edge.bits, "integers": len(edge.flat)}
 
 
 def _units(design: Compiled, interval: int | float) -> list[dict]:
-    peaks = iter(design.prediction.peaks)
+    prediction, dataflow = design.prediction, design.dataflow
+    peaks = dict(zip((stage.name for stage in dataflow.fifos), prediction.peaks, strict=True))
+    peaks |= zip((stage.name for stage in dataflow.buffers), prediction.buffer_peaks, strict=True)
+    slower = dict(zip((stage.name for stage in dataflow.sized), one_less(design), strict=True))
     units = []
-    for stage in design.dataflow.stages:
+    for stage in dataflow.stages:
         p, timing = stage.parameters, stage.schedule
         unit = {"name": stage.name, "layer": stage.layer, "kind": KINDS[type(p)],
                 "inputs": [edge.name for edge in stage.inputs], "outputs": [edge.name for edge in stage.outputs],
-                "storage": None}
-        if isinstance(p, FifoParameters):
-            unit |= {"phases": None, "stages": None, "busy": None,
-                     "storage": {"depth": p.depth, "bits": p.bits, "kind": p.kind, "peak": next(peaks)}}
-        else:
-            unit |= {"phases": timing.phases, "stages": timing.stages, "busy": timing.phases / interval}
-            if isinstance(timing, Buffer):
-                unit["storage"] = {"depth": timing.depth, "bits": stage.input.bits, "kind": "buffer", "peak": None}
+                "phases": None, "stages": None, "busy": None, "storage": None}
+        if not isinstance(timing, Queue):
+            unit |= {"phases": pace(stage), "stages": timing.stages, "busy": pace(stage) / interval}
+        if stage.name in peaks:
+            unit["storage"] = {
+                "depth": timing.depth, "bits": stage.input.bits, "peak": peaks[stage.name], "least": least(stage),
+                "one_less": slower[stage.name], "kind": p.kind if isinstance(p, FifoParameters) else "buffer"}
         units.append(unit)
     return units
-
-
-def _timeline(design: Compiled) -> dict:
-    """When each frame's first and last word cross each stream: ``{stream: [first, last]}``, in cycles.
-
-    ``alone`` is one frame through an empty pipeline. ``steady`` are the frames of one period, ``period`` cycles, of an
-    uninterrupted sequence, early frames left out until it repeats. Cycle 0 is the first input transfer of the
-    frame alone, or of the period's first frame.
-    """
-    network, prediction = design.dataflow.network, design.prediction
-    words = {edge.name: edge.words for edge in design.dataflow.edges}
-    first, again = prediction.regime
-    period = again - first
-    # Frames that are inside at once: those at work, and those that wait in FIFOs.
-    inside = math.ceil(prediction.latency / prediction.interval)
-    inside += sum(-(-stage.schedule.depth // stage.input.words) for stage in design.dataflow.sized)
-    frames = again + inside + period + 4
-    many = simulate(network, frames, record=network.edges).times
-    spans = {name: times.reshape(-1, words[name])[:, [0, -1]] for name, times in many.items()}
-    # From the last transfer of frame `first` on everything repeats; take frames that enter after it.
-    start = int((spans[network.input][:, 0] > spans[network.output][first, 1]).argmax())
-    shown = min(period, _PERIOD)
-    zero = int(spans[network.input][start, 0])
-    alone = simulate(network, 1, record=network.edges).times
-    begin = int(alone[network.input][0])
-    return {
-        "alone": {name: [int(times[0]) - begin, int(times[-1]) - begin] for name, times in alone.items()},
-        "period": number(prediction.interval * period),
-        "steady": [{name: [int(t) - zero for t in span[start + k]] for name, span in spans.items()}
-                   for k in range(shown)],
-    }
 
 
 def render(report: dict) -> str:

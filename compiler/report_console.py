@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..errors import UserError
-from .report_text import figure, share, state
+from .report_text import figure, plural, shape, share, state
 
 __all__ = ["console"]
 
@@ -31,18 +31,22 @@ def console(report: dict) -> Group:
 def _layers(report: dict) -> Table:
     table = Table(title=Text(report["name"], style="bold"), title_justify="left", header_style="dim", box=box.SIMPLE)
     table.add_column("layer")
-    for heading in ("shape", "PE x SIMD", "lanes", "cycles", "utilisation", "weights, bits"):
+    table.add_column("computes")
+    table.add_column("lane")
+    for heading in ("PE x SIMD", "cycles", "used", "weights, bits"):
         table.add_column(heading, justify="right")
+    table.add_column("numbers")
     slow = report["bottleneck"]["units"]
     for layer in report["layers"]:
+        numbers = f"{layer['input']} x {layer['weight_type']}"
         table.add_row(
-            Text(layer["name"]), f"{layer['rows']:,} x {layer['columns']:,}", f"{layer['pe']:,} x {layer['simd']:,}",
-            f"{layer['lanes']:,}", f"{layer['cycles']:,}", share(layer["utilisation"]), f"{layer['weights']['bits']:,}",
+            Text(layer["name"]), shape(layer), layer["lane"], f"{layer['pe']:,} x {layer['simd']:,}",
+            f"{layer['cycles']:,}", share(layer["utilisation"]), f"{layer['weights']['bits']:,}", Text(numbers),
             style="yellow" if layer["name"] in slow else None)
     total = report["totals"]
     table.add_section()
-    table.add_row("all", "", "", f"{total['lanes']:,}", f"{total['interval']:,}", share(total["lane_efficiency"]),
-                  f"{total['weight_bits']:,}", style="bold")
+    table.add_row("all", "", "", f"{total['lanes']:,} lanes", f"{total['interval']:,}", share(total["lane_efficiency"]),
+                  f"{total['weight_bits']:,}", "", style="bold")
     return table
 
 
@@ -55,11 +59,16 @@ def _totals(report: dict) -> Table:
     grid.add_row("throughput", f"{figure(total['fps'], 4)} frames/s {clock}: one every {total['interval']:,} cycles")
     grid.add_row("latency", f"{total['latency']:,} cycles, {figure(total['latency_us'])} µs {clock}")
     grid.add_row("FIFOs", f"{total['fifo_words']:,} words, {total['fifo_bits']:,} bits")
-    grid.add_row("bottleneck", Text(f"{', '.join(slowest['units'])}: {slowest['phases']:,} cycles"))
+    if total["buffer_words"]:
+        grid.add_row("line buffers", f"{total['buffer_words']:,} words, {total['buffer_bits']:,} bits")
+    shown = slowest["units"][:6] + [f"{len(slowest['units']) - 6} more"] * (len(slowest["units"]) > 6)
+    grid.add_row("bottleneck", Text(f"{', '.join(shown)}: {plural(slowest['phases'], 'cycle')}"))
     if slowest["next"]:
         option = slowest["next"]
-        grid.add_row("next step", Text(f"--folding {option['folding']}: {option['interval']:,} cycles with "
-                                       f"{option['lanes']:,} lanes"))
+        steps = "; ".join(f"{step['layer']} {step['from']} to {step['to']}" for step in option["steps"][:4])
+        steps += f" and {len(option['steps']) - 4} more" if len(option["steps"]) > 4 else ""
+        steps += f": {plural(option['interval'], 'cycle')} with {option['lanes']:,} lanes"
+        grid.add_row("next step", Text(steps))
     for family, counted in (report["resources"] or {}).items():
         grid.add_row(Text(family), Text(f"{counted['luts_total']:,} LUTs, {counted['registers']:,} registers, "
                                         f"{counted['block_rams']:,} block RAMs (Yosys {counted['yosys']})"))

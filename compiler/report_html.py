@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import jinja2
@@ -9,7 +10,8 @@ from markupsafe import Markup
 
 from ..errors import UserError
 from . import diagram, plots
-from .report_text import count, figure, plural, share, state
+from .report_rows import rows
+from .report_text import LANES, STORAGE, UNITS, count, figure, plural, shape, share, state
 
 __all__ = ["render"]
 
@@ -26,10 +28,12 @@ def render(report: dict) -> str:
     """
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(_FOLDER), autoescape=True, trim_blocks=True,
                                      lstrip_blocks=True, undefined=jinja2.StrictUndefined)
-    environment.filters |= {"count": count, "figure": figure, "share": share, "plural": plural}
+    environment.filters |= {"count": count, "figure": figure, "share": share, "plural": plural,
+                            "shape": shape}
     try:
         return environment.get_template("report.html.j2").render(
             r=report, state=state(report["verification"]), compared=_compared(report),
+            rows=rows(report), units=UNITS, storage=STORAGE, lanes=LANES, kinds=_kinds(report),
             network=diagram.network(report), timeline=Markup(plots.timeline(report)))
     except (KeyError, TypeError, IndexError, ValueError, AttributeError, jinja2.UndefinedError) as error:
         raise UserError(f"lacks or garbles {error}", where="report.json",
@@ -41,6 +45,16 @@ def _compared(report: dict) -> dict | None:
     verification = report["verification"]
     if verification is None:
         return None
-    channels = {stream["name"]: stream["channels"] for stream in report["streams"]}
+    integers = {stream["name"]: stream["integers"] for stream in report["streams"]}
     names = verification["boundaries"]
-    return {"streams": len(names), "integers": verification["frames"] * sum(channels[name] for name in names)}
+    return {"streams": len(names), "integers": verification["frames"] * sum(integers[name] for name in names)}
+
+
+def _kinds(report: dict) -> list[str]:
+    """What layers a network has, for people: ["6 convolutions", "3 fully connected layers"]."""
+    words = Counter("fully connected layer" if layer["window"] is None else
+                    "depthwise convolution" if layer["kind"] == "depthwise" else "convolution"
+                    for layer in report["layers"])
+    words += Counter({"pool": "pool", "add": "sum", "concat": "concatenation"}[unit["kind"]]
+                     for unit in report["units"] if unit["kind"] in ("pool", "add", "concat"))
+    return [plural(number, word) for word, number in words.items()]

@@ -1,8 +1,27 @@
-"""How a report says a number or a state, on the page and in the terminal."""
+"""How a report says a number, a shape or a state, on the page and in the terminal."""
 
 from __future__ import annotations
 
-__all__ = ["count", "figure", "plural", "share", "state"]
+__all__ = ["LANES", "STORAGE", "UNITS", "count", "figure", "plural", "shape", "share", "state"]
+
+UNITS = {"add": "add", "arg_max": "arg-max", "concat": "concatenate", "depthwise": "depthwise", "fifo": "FIFO",
+         "fork": "fork", "matrix_vector": "matrix-vector", "pool": "pool", "reorder": "reorder",
+         "requantise": "requantise", "shuffle": "shuffle", "table": "table", "threshold": "thresholds",
+         "upsample": "upsample", "weights": "weights", "width": "regroup", "window": "window"}
+"""What people call a kind of unit."""
+
+STORAGE = {"registers": "registers", "lut_ram": "LUT RAM", "block_ram": "block RAM", "buffer": "buffer"}
+"""What people call a kind of storage."""
+
+LANES = {"xnor": "one XNOR and its share of the popcount",
+         "gated xnor": "one XNOR with a gate for weights that are 0, and its share of the popcount",
+         "planes": "popcounts of the pairs of bits of an input and a weight",
+         "add": "an input added, subtracted or left out: weights are -1, 0 and 1",
+         "shift": "an input shifted: weights are powers of two",
+         "multiply": "one multiplier and its share of the sum",
+         "levels": "a sum for each of few distinct weights, each multiplied once at the end",
+         "serial": "one bit of an input a cycle, times a weight"}
+"""What a lane of each kind does for its multiply-accumulate (MAC)."""
 
 
 def state(verification: dict | None) -> str:
@@ -30,3 +49,25 @@ def share(number: float) -> str:
 def plural(number: float, noun: str) -> str:
     """``1 cycle``, ``64 cycles``."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def shape(layer: dict) -> str:
+    """What a layer computes: ``784 → 64``; ``3×3 /2, 64 → 128, 14×14``; ``3×3 depthwise, 64, 7×7``."""
+    inputs, outputs, window = layer["channels"], layer["outputs"], layer["window"]
+    if window is None:
+        return f"{inputs:,} → {outputs:,}"
+    kernel = _by(window["kernel"])
+    if max(window["insert"]) > 1:
+        kernel += " transposed"
+    for step, say in (("stride", "/"), ("dilation", "dilated ")):
+        if max(window[step]) > 1:
+            kernel += f" {say}{window[step][0] if len(set(window[step])) == 1 else _by(window[step])}"
+    image = _by(layer["image"])
+    if layer["kind"] == "depthwise":
+        return f"{kernel} depthwise, {outputs:,}, {image}"
+    groups = f" in {layer['groups']} groups" if layer["groups"] > 1 else ""
+    return f"{kernel}, {inputs:,} → {outputs:,}{groups}, {image}"
+
+
+def _by(two: list[int]) -> str:
+    return f"{two[0]:,}×{two[1]:,}"
