@@ -10,7 +10,7 @@ from amaranth.lib import data, stream
 
 from .number import IntType
 
-__all__ = ["check_positive", "connect", "integer_stream", "lane_stream", "word_stream", "words"]
+__all__ = ["check_positive", "connect", "integer_stream", "integers", "lane_stream", "word_stream", "words"]
 
 
 def check_positive(what: str, value: object) -> int:
@@ -33,6 +33,13 @@ def lane_stream(shape, lanes: int) -> stream.Signature:
 def integer_stream(kind: IntType, lanes: int) -> stream.Signature:
     """Signature of a stream of ``lanes`` integers of a type; bipolar ones are single bits."""
     return lane_stream(Shape(kind.bits, kind.signed), lanes)
+
+
+def integers(payload, kind: IntType) -> list:
+    """The lanes of a payload as numbers: a bipolar bit becomes -1 or +1 in two bits."""
+    if kind.bipolar:
+        return [Cat(1, ~lane).as_signed() for lane in payload]
+    return list(payload)
 
 
 def word_stream(bits: int) -> stream.Signature:
