@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from ..hdl.axis import AxiStreamMaster, AxiStreamSlave, padded_bits
 from .dataflow import Dataflow
-from .emit import convert
+from .emit import convert_all
 
 __all__ = ["emit_axis"]
 
@@ -60,5 +60,5 @@ def emit_axis(dataflow: Dataflow, name: str) -> dict[str, str]:
     }
     said = f"takes {first.words} words of {first.lanes} x {first.type} a frame, gives {last.words} of {last.lanes} x " \
            f"{last.type}"
-    return {f"{module}.v": f"// AXI4-Stream edge of {name}: {said}.\n{convert(unit, module)}"
-            for module, unit in units.items()}
+    texts = convert_all((module, unit, None) for module, unit in units.items())
+    return {f"{module}.v": f"// AXI4-Stream edge of {name}: {said}.\n{text}" for module, text in texts.items()}

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
-from amaranth.back import verilog
+from amaranth.back import rtlil
+from amaranth.back.verilog import _convert_rtlil_text  # private: `verilog.convert` starts Yosys once a unit
 from amaranth.hdl import *
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
@@ -22,7 +24,7 @@ from ..hdl.width import WidthParameters
 from .dataflow import Dataflow, Stage
 from .stream import Edge
 
-__all__ = ["Accelerator", "Memories", "convert", "emit", "module_name"]
+__all__ = ["Accelerator", "Memories", "convert", "convert_all", "emit", "module_name"]
 
 # Words a Verilog identifier must not be; the names that we make are checked against them.
 _RESERVED = frozenset(("module endmodule input output wire reg assign always initial begin end if else case for while "
@@ -142,19 +144,26 @@ class _Typed:
 def emit(dataflow: Dataflow, name: str, *, progress: Callable[[str], None] = lambda stage: None) -> dict[str, str]:
     """The design's Verilog and memory files by name; ``NAME.v`` holds the top module ``NAME``.
 
-    ``progress`` is called with each stage's name before it is converted. The text depends on the dataflow graph and
+    ``progress`` is called with each stage's name before it is elaborated. The text depends on the dataflow graph and
     the name alone: not on paths, the machine or the time.
     """
     files: dict[str, str] = {}
     modules: dict[str, str] = {}
-    for stage, module, fresh in _modules(dataflow, name):
-        modules[stage.name] = module
-        if fresh:
-            progress(stage.name)
-            files[f"{module}.v"] = _header(stage) + convert(stage.unit(), module, Memories(module, files))
-    progress(name)
-    top = Accelerator(dataflow, modules)
-    files[f"{name}.v"] = f"// {name}: the accelerator, unit by unit.\n" + convert(top, name)
+    heads: dict[str, str] = {}
+
+    def units() -> Iterator[tuple[str, Any, Any]]:
+        for stage, module, fresh in _modules(dataflow, name):
+            modules[stage.name] = module
+            if fresh:
+                progress(stage.name)
+                heads[module] = _header(stage)
+                yield module, stage.unit(), Memories(module, files)
+        progress(name)
+        heads[name] = f"// {name}: the accelerator, unit by unit.\n"
+        yield name, Accelerator(dataflow, modules), None
+
+    for module, text in convert_all(units()).items():
+        files[f"{module}.v"] = heads[module] + text
     return dict(sorted(files.items()))
 
 
@@ -182,6 +191,26 @@ def _header(stage: Stage) -> str:
 
 def convert(component, name: str, platform=None) -> str:
     """A component's Verilog, as module ``name``: the same text on any machine."""
+    return convert_all([(name, component, platform)])[name]
+
+
+def convert_all(components: Iterable[tuple[str, Any, Any]]) -> dict[str, str]:
+    """The Verilog of components, each ``(module name, component, platform)``: the same texts on any machine.
+
+    Yosys writes all of them in one run, since starting it takes longer than most units do.
+    """
     # Amaranth's own Yosys, of a pinned version, whatever the system has.
     os.environ["AMARANTH_USE_YOSYS"] = "builtin"
-    return verilog.convert(component, name=name, platform=platform, emit_src=False, strip_internal_attrs=True)
+    names, texts = [], []
+    for name, component, platform in components:
+        names.append(name)
+        texts.append(rtlil.convert(component, name=name, platform=platform, emit_src=False))
+    whole = _convert_rtlil_text("\n".join(texts), strip_internal_attrs=True)
+    generator, _, modules = whole.partition("\n\n")
+    parts: dict[str, list[str]] = {name: [generator] for name in names}
+    for module in re.split(r"(?m)^(?=(?:\(\*.*\*\)\n)*module )", modules):
+        found = re.search(r"(?m)^module \\?([^\s.(]+)", module)
+        if found:
+            # A submodule of unit X is called X.NAME.
+            parts[found[1]].append(module.strip("\n"))
+    return {name: "\n\n".join(part) + "\n" for name, part in parts.items()}

@@ -220,7 +220,7 @@ def test_an_interrupted_build_leaves_the_previous_one_whole(design, tmp_path, mo
 @pytest.mark.parametrize(("damage", "message"), [
     (lambda folder: (folder / "design.json").unlink(), "no build here: design.json is missing; make one with"),
     (lambda folder: (folder / "design.json").write_text("{"), "design.json cannot be read"),
-    (lambda folder: (folder / "design.json").write_text('{"format": 99}'), "design.json is not of format 1"),
+    (lambda folder: (folder / "design.json").write_text('{"format": 99}'), "design.json is not of format 2"),
     (lambda folder: (folder / "design.json").write_text('{"format": 1}'), "design.json lacks or garbles 'model'"),
     (lambda folder: (folder / "model.onnx").unlink(), "model.onnx is missing"),
     (lambda folder: (folder / "model.onnx").write_bytes(b"x"), "model.onnx is not the model that design.json was made"),
