@@ -75,7 +75,8 @@ def _execute(node: Node, inputs: list[np.ndarray]) -> np.ndarray:
             pool = golden.pool_max if node.kind == "max" else golden.pool_sum
             return pool(x, node.window.kernel, **_movement(node.window))
         case Requantise():
-            return golden.requantise(x, node.multiplier, node.offset, node.shift, node.lo, node.hi)
+            return golden.requantise(x, node.multiplier, node.offset, node.shift, node.lo, node.hi,
+                                     node.even)
         case Table():
             return golden.table(x, node.table, node.first)
         case Add():

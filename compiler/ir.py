@@ -276,8 +276,10 @@ class Threshold(_Node):
 class Requantise(_Node):
     """``y = clip((a * multiplier + offset) >> shift, lo, hi)``, all integers; >> rounds down.
 
-    ``multiplier`` and ``offset`` are int64 ``[channels]``. Where codes have more than 8 bits, this stands for as many
-    thresholds as there are codes, and is proven to equal them on every integer of the input's interval.
+    ``multiplier`` and ``offset`` are int64 ``[channels]``. If ``even``, an odd code becomes the one below, before the
+    clip, where the bits shifted out are all 0: with half a code in the offset, this rounds half to even.
+    Where codes have more than 8 bits, this stands for as many thresholds as there are codes, and is proven to equal
+    them on every integer of the input's interval.
     """
 
     multiplier: np.ndarray
@@ -285,6 +287,7 @@ class Requantise(_Node):
     shift: int
     lo: int
     hi: int
+    even: bool = False
 
 
 @dataclass(frozen=True, eq=False)

@@ -41,7 +41,7 @@ def lower_threshold(lowering: Lowering, node: Threshold) -> None:
 def lower_requantise(lowering: Lowering, node: Requantise) -> None:
     edge, repeats = _source(lowering, node)
     unit = RequantiseParameters(np.tile(node.multiplier, repeats), np.tile(node.offset, repeats), node.shift, node.lo,
-                                node.hi, edge.lanes, edge.type, node.output.type, edge.pixels)
+                                node.hi, edge.lanes, edge.type, node.output.type, edge.pixels, node.even)
     _append(lowering, node, lowering.name("requantise"), unit, edge)
 
 

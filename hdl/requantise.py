@@ -2,7 +2,8 @@
 
 ``y = clip((a * multiplier + offset) >> shift, lo, hi)`` for each channel, where ``>>`` rounds down (Jacob et al.,
 "Quantization and training of neural networks for efficient integer-arithmetic-only inference", CVPR 2018, section 2.2).
-For codes of more than eight bits, where thresholds would fill memories.
+For codes of more than eight bits, where thresholds would fill memories. Rounding half to even, as models do it where
+scales are powers of two, needs one more gate: an odd code of which all bits shifted out are 0 becomes the one below.
 """
 
 from __future__ import annotations
@@ -44,6 +45,8 @@ class RequantiseParameters:
         Plain integer types; ``output`` holds ``lo`` to ``hi``.
     pixels
         Pixels a frame; each begins a word.
+    even
+        Whether, before the clip, an odd code becomes the even one below where the bits shifted out are all 0.
 
     Raises
     ------
@@ -60,6 +63,7 @@ class RequantiseParameters:
     input: IntType
     output: IntType
     pixels: int = 1
+    even: bool = False
 
     def __post_init__(self):
         check_positive("lanes", self.lanes)
@@ -70,6 +74,8 @@ class RequantiseParameters:
                              f"{offset.shape}")
         if self.shift < 0:
             raise ValueError(f"shift must be a non-negative integer, not {self.shift!r}")
+        if self.even and not self.shift:
+            raise ValueError("shift must be positive to round half to even, not 0")
         if self.input.bipolar or self.output.bipolar:
             raise ValueError(f"input and output must be plain integer types, not {self.input} and {self.output}")
         if not self.output.lo <= self.lo <= self.hi <= self.output.hi:
@@ -172,6 +178,9 @@ class RequantiseUnit(Unit):
         p = self._parameters
         shifted = Signal.like(total >> p.shift, name=f"shifted{lane}")
         m.d.comb += shifted.eq(total >> p.shift)
+        if p.even:
+            with m.If(~total[: p.shift].any()):
+                m.d.comb += shifted[0].eq(0)
         kind = p.types[1]
         value = shifted
         if kind.hi >> p.shift > p.hi:

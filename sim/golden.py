@@ -138,9 +138,11 @@ def threshold_bipolar(values: np.ndarray, thresholds: np.ndarray, falling: np.nd
     return (2 * threshold(values, thresholds, falling) - 1).astype(np.int8)
 
 
-def requantise(values: np.ndarray, multiplier: np.ndarray, offset: np.ndarray, shift: int, lo: int,
-               hi: int) -> np.ndarray:
+def requantise(values: np.ndarray, multiplier: np.ndarray, offset: np.ndarray, shift: int, lo: int, hi: int,
+               even: bool = False) -> np.ndarray:
     """``clip((value * multiplier + offset) >> shift, lo, hi)`` of ``[..., channels]``; >> rounds down.
+
+    If ``even``, an odd code of which the bits shifted out are all 0 is lowered by one before the clip.
 
     Raises
     ------
@@ -148,8 +150,11 @@ def requantise(values: np.ndarray, multiplier: np.ndarray, offset: np.ndarray, s
         If a product may leave int64.
     """
     _result_type(_reach(values) * _reach(multiplier) + _reach(offset))
-    scaled = (values.astype(np.int64) * multiplier + offset) >> shift
-    return np.clip(scaled, lo, hi).astype(_narrowest(lo, hi))
+    scaled = values.astype(np.int64) * multiplier + offset
+    codes = scaled >> shift
+    if even:
+        codes -= codes & (scaled == codes << shift)
+    return np.clip(codes, lo, hi).astype(_narrowest(lo, hi))
 
 
 def table(values: np.ndarray, entries: np.ndarray, first: int) -> np.ndarray:

@@ -196,8 +196,9 @@ def _step(node, x: np.ndarray, values: dict, known: dict) -> np.ndarray:
             return _compare(x, node)
         case "Requantise":
             channels = x.reshape(len(x), -1, len(node.multiplier))
-            scaled = (channels * node.multiplier + node.offset) >> node.shift
-            return np.clip(scaled, node.lo, node.hi).reshape(len(x), -1)
+            scaled = channels * node.multiplier + node.offset
+            halves = node.even & (scaled % (1 << node.shift) == 0) & (scaled >> node.shift & 1)
+            return np.clip((scaled >> node.shift) - halves, node.lo, node.hi).reshape(len(x), -1)
         case "Table":
             channels = x.reshape(len(x), -1, known[node.input].channels) - node.first
             rows = np.arange(channels.shape[2]) % len(node.table)

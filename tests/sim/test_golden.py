@@ -138,13 +138,17 @@ def test_bipolar_thresholds():
     assert got.tolist() == [[-1, 1], [1, 1], [1, -1]]
 
 
-@given(st.integers(0, 20), st.integers(-100, 0), st.integers(1, 300), SEEDS)
-def test_requantise(shift, lo, width, seed):
+@given(st.integers(0, 20), st.integers(-100, 0), st.integers(1, 300), st.booleans(), SEEDS)
+def test_requantise(shift, lo, width, even, seed):
     rng = np.random.default_rng(seed)
     x, m, b = integers(rng, 20, (5, 3)), integers(rng, 20, 3), integers(rng, 20, 3)
-    expected = [[min(max((v * int(m[c]) + int(b[c])) // 2**shift, lo), lo + width) for c, v in enumerate(row)]
-                for row in x.tolist()]
-    assert golden.requantise(x, m, b, shift, lo, lo + width).tolist() == expected
+
+    def code(scaled: int) -> int:
+        whole, rest = divmod(scaled, 2**shift)
+        return min(max(whole - (even and rest == 0 and whole % 2), lo), lo + width)
+
+    expected = [[code(v * int(m[c]) + int(b[c])) for c, v in enumerate(row)] for row in x.tolist()]
+    assert golden.requantise(x, m, b, shift, lo, lo + width, even).tolist() == expected
     with pytest.raises(ValueError, match=r"^sums must stay within int64"):
         golden.requantise(np.array([[1 << 62]]), np.array([2]), np.array([0]), shift, lo, lo + width)
 
