@@ -4,9 +4,12 @@ Units are visited against the stream, consumers first: what is ready at a unit's
 what is ready at its outputs. ``valid`` is state: a unit sets it for the next cycle when it is visited, after its
 consumer has read it for this one. So one visit a unit and cycle is enough.
 
+What a visit does follows from the unit's state, from ``valid`` of its inputs and ``ready`` of its outputs. So a unit
+whose visit changed nothing sleeps until a word comes to an input, or until a word at an output is about to leave. In a
+convolutional network two units of three sleep at any time.
+
 Elastic stages are the bits of an integer, the first stage in bit 0: ``full`` for each unit (an item is there), ``word``
-for each edge (the item carries a word for this edge, not taken yet). Edges are numbered so that the outputs of a unit
-follow each other.
+for each edge (the item carries a word for this edge, not taken yet).
 """
 
 from __future__ import annotations
@@ -14,194 +17,271 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-__all__ = ["ACTOR", "BUFFER", "FINISHED", "GIVES", "OUT_OF_TIME", "PERIODIC", "STUCK", "run_cycles"]
+__all__ = ["ACTOR", "BEHIND", "BUFFER", "EDGE", "FINISHED", "GIVES", "OUTSIDE", "OUT_OF_TIME", "PERIODIC", "STUCK",
+           "UNIT", "run_cycles"]
 
-FINISHED, STUCK, PERIODIC, OUT_OF_TIME = 0, 1, 2, 3
+FINISHED, PERIODIC, BEHIND, STUCK, OUT_OF_TIME = range(5)
 # Kinds of units; 1 and 2 are queues of that latency.
 ACTOR, BUFFER = 0, 3
 # The lowest bit of a phase's code that says what it gives; below are the bits of what it takes.
 GIVES = 12
+# The producer of the network's input, and the consumer of its output, is an entry of ``awake`` past all units.
+OUTSIDE = -1
+
+UNIT = np.dtype([(name, np.int64) for name in (
+    # What it is. Its inputs are in_edges[first_in:last_in], its outputs the edges from first_out to last_out - 1.
+    "kind", "depth", "top", "phases", "frame_words", "first_in", "last_in", "first_out", "last_out",
+    # The entry of its first phase in ``codes``, or in ``need`` and ``freed``.
+    "base",
+    # State: ``level`` are the words in a queue's memory or held by a buffer. ``ahead`` is 1 if the output register of a
+    # queue of latency 2 is filled; for a buffer it is the words written since its reader's frame began.
+    "phase", "full", "level", "ahead",
+    # Most words held.
+    "peak")])
+
+EDGE = np.dtype([(name, np.int64) for name in (
+    "producer", "consumer", "word", "valid", "ready", "moved",
+    # Where the transfer cycles go, and how many.
+    "time_base", "time_count")])
 
 
 @njit(cache=True)
-def _shift(full, last):
-    """Stages after one cycle in which the last one keeps its item: (the stages that move, all stages afterwards).
+def _shift(full, top):
+    """One cycle of stages whose last one keeps its item: (mask of the items that move, stages afterwards).
 
     Every item before the last empty stage moves by one.
     """
-    gap = last - 1
-    while gap >= 0 and (full >> gap) & 1:
-        gap -= 1
-    if gap < 0:
-        return 0, full
-    moving = (1 << gap) - 1
-    return moving, (full & ~((1 << (gap + 1)) - 1)) | ((full & moving) << 1)
+    gap = top >> 1
+    while full & gap:
+        gap >>= 1
+    if gap == 0:
+        return gap, full
+    return gap - 1, (full & ~(2 * gap - 1)) | ((full & (gap - 1)) << 1)
 
 
 @njit(cache=True)
-def run_cycles(kind, depth, last, base, phases, first_in, in_edges, first_out, codes, need, freed, buffer_words,
-               words_in, words_out, words_frame_in, words_frame, out_edge, offers, accepts, gate, time_base,
-               time_count, times, phase, full, word, level, ahead, valid, ready, peaks, states, max_cycles):
+def _step_actor(unit, edges, in_edges, codes, awake):
+    """Ready for the inputs of an actor, and its next state except for what leaves; returns whether an item moved."""
+    first, last, top, before = unit.first_out, unit.last_out, unit.top, unit.full
+    pending = False
+    for e in range(first, last):
+        if edges[e].valid:
+            if edges[e].ready:
+                edges[e].word ^= top
+            else:
+                pending = True
+    # From the last stage to the first: an item moves into a stage that is empty or was just left.
+    if pending:
+        moving, full = _shift(before, top)
+    else:
+        moving, full = top - 1, (before & ~top) << 1
+    code = codes[unit.base + unit.phase]
+    fires = not full & 1
+    if fires:
+        for i in range(unit.first_in, unit.last_in):
+            if (code >> (i - unit.first_in)) & 1 and not edges[in_edges[i]].valid:
+                fires = False
+    for i in range(unit.first_in, unit.last_in):
+        takes = fires and (code >> (i - unit.first_in)) & 1
+        edges[in_edges[i]].ready = takes
+        if takes:
+            awake[edges[in_edges[i]].producer] = True
+    if fires:
+        full |= 1
+        unit.phase += 1
+        if unit.phase == unit.phases:
+            unit.phase = 0
+    carries = np.int64(0)
+    for e in range(first, last):
+        low = edges[e].word & moving
+        edges[e].word = (edges[e].word ^ low) | (low << 1)
+        if fires:
+            edges[e].word |= (code >> (GIVES + e - first)) & 1
+        carries |= edges[e].word
+    # An item without a word, or whose last word was taken, is gone from the last stage.
+    if not carries & top:
+        full &= ~top
+    unit.full = full
+    return fires or full != before
+
+
+@njit(cache=True)
+def _step_buffer(unit, edge_in, edge_out, need, freed, awake):
+    """Ready for the input of a buffer, and its next state except for what leaves; returns whether anything moved."""
+    top, before = unit.top, unit.full
+    edge_in.ready = unit.level < unit.depth
+    enters = edge_in.valid and edge_in.ready
+    full = before
+    if edge_out.valid and not edge_out.ready:
+        _, full = _shift(before, top)
+    else:
+        full = (before & ~top) << 1
+    entry = unit.base + unit.phase
+    fires = not full & 1 and unit.ahead >= need[entry]
+    if fires:
+        full |= 1
+        unit.level -= freed[entry]
+        unit.phase += 1
+        if unit.phase == unit.phases:
+            unit.phase = 0
+            unit.ahead -= unit.frame_words
+    if enters:
+        awake[edge_in.producer] = True
+        unit.level += 1
+        unit.ahead += 1
+        if unit.level > unit.peak:
+            unit.peak = unit.level
+    unit.full = full
+    edge_out.word = full
+    return fires or enters or full != before
+
+
+@njit(cache=True)
+def _step_queue(unit, edge_in, edge_out, awake):
+    """Ready for the input of a queue, and its next state; returns whether anything moved."""
+    edge_in.ready = unit.level + unit.ahead < unit.depth
+    enters = edge_in.valid and edge_in.ready
+    leaves = edge_out.valid and edge_out.ready
+    moves = enters or leaves
+    if unit.kind == 1:
+        if leaves:
+            unit.level -= 1
+    else:
+        if leaves:
+            unit.ahead = 0
+        if unit.ahead == 0 and unit.level > 0:
+            unit.ahead = 1
+            unit.level -= 1
+            moves = True
+    if enters:
+        awake[edge_in.producer] = True
+        unit.level += 1
+        if unit.level + unit.ahead > unit.peak:
+            unit.peak = unit.level + unit.ahead
+    edge_out.word = unit.level > 0 if unit.kind == 1 else unit.ahead > 0
+    return moves
+
+
+@njit(cache=True)
+def _cross(edge, times, cycle):
+    """Note that a word crossed an edge."""
+    # A unit may give before it takes, and so be ahead of the frames asked for.
+    if edge.moved < edge.time_count:
+        times[edge.time_base + edge.moved] = cycle
+    edge.moved += 1
+
+
+@njit(cache=True)
+def _note_state(units, edges, state):
+    """Copy the state of all units; returns its FNV-1a digest."""
+    at = 0
+    for u in range(units.shape[0]):
+        state[at], state[at + 1] = units[u].phase, units[u].full
+        state[at + 2], state[at + 3] = units[u].level, units[u].ahead
+        at += 4
+    for e in range(edges.shape[0]):
+        state[at] = edges[e].word
+        at += 1
+    digest = np.uint64(14695981039346656037)
+    for value in state:
+        digest = (digest ^ np.uint64(value)) * np.uint64(1099511628211)
+    return digest
+
+
+@njit(cache=True)
+def run_cycles(units, edges, in_edges, codes, need, freed, words_in, words_out, frame_in, frame_out, offers, accepts,
+               gate, patience, times, states, max_cycles):
     """Step the network until ``words_out`` words have left it, its state repeats at a frame's end, or nothing moves.
 
-    State: ``phase``, ``full`` and ``word`` as above; ``level`` words in a queue's memory or held by a buffer; ``ahead``
-    is 1 if the output register of a queue of latency 2 is filled, and for a buffer the words written since its reader's
-    frame began. ``gate`` is (numerator, denominator) of the least cycles a frame at which the source offers words, or
-    (0, 1). ``states`` has room for the states at the ends of so many frames as are compared.
+    ``words_in`` and ``words_out`` are those of all frames, ``frame_in`` and ``frame_out`` those of one. ``gate`` is
+    (numerator, denominator) of the least cycles a frame at which the source offers words, or (0, 1); the run ends when
+    ``patience`` frame ends one after the other were further behind that pace than any before. ``states`` has room for
+    the states at the ends of so many frames as are compared.
     Returns (status, cycles, first frame of the period, frame at which it repeats).
     """
-    units = kind.shape[0]
-    edges = valid.shape[0]
-    moved = np.zeros(edges, np.int64)
+    awake = np.ones(units.shape[0] + 1, np.bool_)
     digests = np.zeros(states.shape[0], np.uint64)
     slacks = np.zeros(states.shape[0], np.int64)
     waits = np.zeros(states.shape[0], np.int64)
+    source = edges[0]
+    out_edge = 0
+    for e in range(edges.shape[0]):
+        if edges[e].consumer == OUTSIDE:
+            out_edge = e
+    sink = edges[out_edge]
     sent = 0
-    left = 0
     frame = 0
     waited = 0
+    worst = np.int64(0)
+    patient = patience
     offer_at = 0
     accept_at = 0
     for cycle in range(max_cycles):
-        if not valid[0] and sent < words_in:
-            if gate[0] * sent > cycle * words_frame_in * gate[1]:
+        if not source.valid and sent < words_in:
+            if gate[0] * sent > cycle * frame_in * gate[1]:
                 waited += 1
             elif offers[offer_at]:
-                valid[0] = True
-        ready[out_edge] = accepts[accept_at]
-        # Nothing holds the network up from outside: if it stays as it is, it stays so for ever.
-        free_to_move = ready[out_edge] and (valid[0] or sent == words_in)
-        changed = False
-        delivered = valid[out_edge] and ready[out_edge]
-        for u in range(units - 1, -1, -1):
-            begin = first_out[u]
-            end = first_out[u + 1]
-            if kind[u] == ACTOR or kind[u] == BUFFER:
-                top = 1 << last[u]
-                before = full[u]
-                pending = False
-                for e in range(begin, end):
-                    if valid[e]:
-                        if ready[e]:
-                            word[e] ^= top
-                        else:
-                            pending = True
-                # From the last stage to the first: an item moves into a stage that is empty or was just left.
-                if pending:
-                    moving, f = _shift(before, last[u])
-                else:
-                    moving, f = top - 1, (before & ~top) << 1
-                for e in range(begin, end):
-                    low = word[e] & moving
-                    word[e] = (word[e] ^ low) | (low << 1)
-                fire = not f & 1
-                p = base[u] + phase[u]
-                if kind[u] == ACTOR:
-                    code = codes[p]
-                    for i in range(first_in[u], first_in[u + 1]):
-                        if (code >> (i - first_in[u])) & 1 and not valid[in_edges[i]]:
-                            fire = False
-                    for i in range(first_in[u], first_in[u + 1]):
-                        ready[in_edges[i]] = fire and (code >> (i - first_in[u])) & 1
-                    if fire:
-                        for e in range(begin, end):
-                            word[e] |= (code >> (GIVES + e - begin)) & 1
-                else:
-                    into = in_edges[first_in[u]]
-                    ready[into] = level[u] < depth[u]
-                    enters = valid[into] and ready[into]
-                    fire = fire and ahead[u] >= need[p]
-                    if fire:
-                        word[begin] |= 1
-                        level[u] -= freed[p]
-                        if phase[u] == phases[u] - 1:
-                            ahead[u] -= buffer_words[u]
-                    if enters:
-                        changed = True
-                        level[u] += 1
-                        ahead[u] += 1
-                        if level[u] > peaks[u]:
-                            peaks[u] = level[u]
-                if fire:
-                    f |= 1
-                    changed = True
-                    phase[u] += 1
-                    if phase[u] == phases[u]:
-                        phase[u] = 0
-                # An item without a word, or whose last word was taken, is gone from the last stage.
-                carries = False
-                for e in range(begin, end):
-                    if valid[e] and ready[e]:
-                        changed = True
-                        if moved[e] < time_count[e]:
-                            times[time_base[e] + moved[e]] = cycle
-                        moved[e] += 1
-                    valid[e] = word[e] & top
-                    carries |= valid[e]
-                if not carries:
-                    f &= ~top
-                if f != before:
-                    changed = True
-                full[u] = f
-            else:
-                into = in_edges[first_in[u]]
-                ready[into] = level[u] + ahead[u] < depth[u]
-                enters = valid[into] and ready[into]
-                leaves = valid[begin] and ready[begin]
-                if leaves:
-                    if moved[begin] < time_count[begin]:
-                        times[time_base[begin] + moved[begin]] = cycle
-                    moved[begin] += 1
-                if kind[u] == 1:
-                    if leaves:
-                        level[u] -= 1
-                else:
-                    if leaves:
-                        ahead[u] = 0
-                    if ahead[u] == 0 and level[u] > 0:
-                        ahead[u] = 1
-                        level[u] -= 1
-                        changed = True
-                if enters:
-                    level[u] += 1
-                    if level[u] + ahead[u] > peaks[u]:
-                        peaks[u] = level[u] + ahead[u]
-                valid[begin] = (level[u] if kind[u] == 1 else ahead[u]) > 0
-                changed |= enters or leaves
-        if valid[0] and ready[0]:
-            changed = True
-            if moved[0] < time_count[0]:
-                times[time_base[0] + moved[0]] = cycle
-            moved[0] += 1
-            valid[0] = False
-            sent += 1
+                source.valid = True
+                awake[source.consumer] = True
+        sink.ready = accepts[accept_at]
+        delivered = sink.valid and sink.ready
         if delivered:
-            left += 1
+            awake[sink.producer] = True
+        changed = False
+        for u in range(units.shape[0] - 1, -1, -1):
+            if not awake[u]:
+                continue
+            unit = units[u]
+            if unit.kind == ACTOR:
+                moves = _step_actor(unit, edges, in_edges, codes, awake)
+            elif unit.kind == BUFFER:
+                moves = _step_buffer(unit, edges[in_edges[unit.first_in]], edges[unit.first_out], need, freed, awake)
+            else:
+                moves = _step_queue(unit, edges[in_edges[unit.first_in]], edges[unit.first_out], awake)
+            for e in range(unit.first_out, unit.last_out):
+                edge = edges[e]
+                if edge.valid and edge.ready:
+                    moves = True
+                    _cross(edge, times, cycle)
+                edge.valid = (edge.word & unit.top) != 0
+                if edge.valid:
+                    awake[edge.consumer] = True
+            awake[u] = moves
+            changed |= moves
+        if source.valid and source.ready:
+            changed = True
+            _cross(source, times, cycle)
+            source.valid = False
+            sent += 1
+        elif not changed and sink.ready and (source.valid or sent == words_in):
+            # Nothing held the network up from outside, and it stays as it is: it does so for ever.
+            return STUCK, cycle, 0, 0
+        if delivered:
             # A drained input is no longer the steady state, so its frame ends are not compared.
-            if frame < states.shape[0] and left % words_frame == 0 and sent < words_in:
-                state = states[frame]
-                at = 0
-                for part in (phase, full, level, ahead, word):
-                    state[at : at + part.shape[0]] = part
-                    at += part.shape[0]
-                # FNV-1a; states are compared whole only where their digests agree.
-                digest = np.uint64(14695981039346656037)
-                for value in state:
-                    digest = (digest ^ np.uint64(value)) * np.uint64(1099511628211)
-                digests[frame] = digest
-                slacks[frame] = gate[0] * sent - cycle * words_frame_in * gate[1]
+            if frame < states.shape[0] and sink.moved % frame_out == 0 and sent < words_in:
+                digests[frame] = _note_state(units, edges, states[frame])
+                slacks[frame] = gate[0] * sent - cycle * frame_in * gate[1]
                 waits[frame] = waited
                 for earlier in range(frame):
                     # A gated source is in the same state if it may offer its next word after the same time, or if it
                     # was never kept waiting and so did not matter.
-                    if digests[earlier] == digest and (slacks[earlier] == slacks[frame] or waits[earlier] == waited):
-                        if np.array_equal(states[earlier], state):
+                    if digests[earlier] == digests[frame] and (
+                            slacks[earlier] == slacks[frame] or waits[earlier] == waited):
+                        if np.array_equal(states[earlier], states[frame]):
                             return PERIODIC, cycle + 1, earlier, frame
+                late = cycle * gate[1] - gate[0] * frame
+                if late > worst:
+                    patient -= 1
+                    worst = late
+                else:
+                    patient = patience
+                if frame == 0 or gate[0] == 0:
+                    patient = patience
+                elif patient == 0:
+                    return BEHIND, cycle + 1, 0, 0
                 frame += 1
-            if left == words_out:
+            if sink.moved == words_out:
                 return FINISHED, cycle + 1, 0, 0
-        if free_to_move and not changed:
-            return STUCK, cycle, 0, 0
         offer_at = offer_at + 1 if offer_at + 1 < offers.shape[0] else 0
         accept_at = accept_at + 1 if accept_at + 1 < accepts.shape[0] else 0
     return OUT_OF_TIME, max_cycles, 0, 0

@@ -14,7 +14,18 @@ from fractions import Fraction
 import numpy as np
 
 from ..hdl.schedule import Buffer, Queue
-from ._dataflow_kernel import ACTOR, BUFFER, FINISHED, GIVES, PERIODIC, STUCK, run_cycles
+from ._dataflow_kernel import (
+    ACTOR,
+    BUFFER,
+    EDGE,
+    FINISHED,
+    GIVES,
+    OUTSIDE,
+    PERIODIC,
+    STUCK,
+    UNIT,
+    run_cycles,
+)
 from .network import Network
 
 __all__ = ["Deadlock", "Prediction", "Trace", "keeps_pace", "predict", "simulate"]
@@ -63,49 +74,48 @@ class Prediction:
 
 
 class _Tables:
-    """A network as flat arrays for the kernel, and the state that the kernel steps."""
+    """A network as the kernel's records: what its units and edges are, and the state that the kernel steps."""
 
     def __init__(self, network: Network):
-        units, edges = network.units, network.edges
-        index = {edge: number for number, edge in enumerate(edges)}
-        self.kind, self.depth, self.last, self.base, self.phases, self.buffer_words = (
-            np.zeros(len(units), dtype=np.int64) for _ in range(6))
-        self.in_edges = np.array([index[edge] for unit in units for edge in unit.inputs], dtype=np.int64)
-        self.first_in = np.cumsum([0, *(len(unit.inputs) for unit in units)])
-        self.first_out = np.cumsum([1, *(len(unit.outputs) for unit in units)])
+        index = {edge: number for number, edge in enumerate(network.edges)}
+        self.units = np.zeros(len(network.units), dtype=UNIT)
+        self.edges = np.zeros(len(index), dtype=EDGE)
+        self.edges["producer"] = self.edges["consumer"] = OUTSIDE
+        self.in_edges = np.array([index[edge] for unit in network.units for edge in unit.inputs], dtype=np.int64)
         codes, need, freed = [np.zeros(0, np.uint32)], [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
-        for number, unit in enumerate(units):
+        inputs, outputs = 0, 1
+        for number, (unit, row) in enumerate(zip(network.units, self.units, strict=True)):
+            self.edges["consumer"][[index[edge] for edge in unit.inputs]] = number
+            self.edges["producer"][[index[edge] for edge in unit.outputs]] = number
+            row["first_in"], row["last_in"] = inputs, (inputs := inputs + len(unit.inputs))
+            row["first_out"], row["last_out"] = outputs, (outputs := outputs + len(unit.outputs))
             match unit.timing:
                 case Queue(depth=depth, latency=latency):
-                    self.kind[number], self.depth[number] = latency, depth
-                    continue
+                    row["kind"], row["depth"], row["top"] = latency, depth, 1
                 case Buffer() as timing:
-                    self.kind[number], self.depth[number] = BUFFER, timing.depth
-                    self.base[number], self.buffer_words[number] = sum(map(len, need)), timing.words
+                    row["kind"], row["depth"], row["top"] = BUFFER, timing.depth, 1 << timing.stages - 1
+                    row["base"], row["phases"], row["frame_words"] = sum(map(len, need)), timing.phases, timing.words
                     need.append(timing.need)
                     freed.append(np.diff(timing.free, prepend=0))
                 case timing:
-                    self.kind[number], self.base[number] = ACTOR, sum(map(len, codes))
-                    takes = timing.takes @ (1 << np.arange(timing.takes.shape[1], dtype=np.uint32))
-                    gives = timing.gives @ (1 << np.arange(timing.gives.shape[1], dtype=np.uint32))
-                    codes.append((takes | gives << np.uint32(GIVES)).astype(np.uint32))
-            self.phases[number] = len(codes[-1] if self.kind[number] == ACTOR else need[-1])
-            self.last[number] = timing.stages - 1
+                    row["kind"], row["top"] = ACTOR, 1 << timing.stages - 1
+                    row["base"], row["phases"] = sum(map(len, codes)), len(timing.takes)
+                    codes.append(_bits(timing.takes) | _bits(timing.gives) << np.uint32(GIVES))
         self.codes, self.need, self.freed = np.concatenate(codes), np.concatenate(need), np.concatenate(freed)
-        self.out_edge = index[network.output]
-        self.phase, self.full, self.level, self.ahead, self.peaks = (
-            np.zeros(len(units), dtype=np.int64) for _ in range(5))
-        self.word = np.zeros(len(edges), dtype=np.int64)
-        self.valid, self.ready = np.zeros(len(edges), dtype=np.bool_), np.zeros(len(edges), dtype=np.bool_)
 
     @property
     def state_size(self) -> int:
         """Integers in a snapshot."""
-        return 4 * len(self.kind) + len(self.word)
+        return 4 * len(self.units) + len(self.edges)
 
-    def peaks_of(self, network: Network, units) -> tuple[int, ...]:
-        chosen = {unit.name for unit in units}
-        return tuple(int(p) for unit, p in zip(network.units, self.peaks, strict=True) if unit.name in chosen)
+    def peaks(self, network: Network, timing: type) -> tuple[int, ...]:
+        """Most words that the units of a kind of timing held, in order."""
+        return tuple(int(row["peak"]) for unit, row in zip(network.units, self.units, strict=True)
+                     if isinstance(unit.timing, timing))
+
+
+def _bits(table: np.ndarray) -> np.ndarray:
+    return (table * (1 << np.arange(table.shape[1], dtype=np.uint32))).sum(axis=1, dtype=np.uint32)
 
 
 def simulate(network: Network, frames: int, *, offers: np.ndarray = _ALWAYS, accepts: np.ndarray = _ALWAYS,
@@ -184,7 +194,7 @@ def _frame_ends(network: Network, trace: Trace) -> np.ndarray:
 
 def _run(network: Network, frames: int, *, offers: np.ndarray = _ALWAYS, accepts: np.ndarray = _ALWAYS,
          record: tuple[str, ...] | None = None, max_cycles: int | None = None, compared: int = 0,
-         gate: np.ndarray | None = None) -> tuple[Trace, tuple[int, int] | None]:
+         gate: np.ndarray | None = None, patience: int = 0) -> tuple[Trace, tuple[int, int] | None]:
     """Run the kernel; also the two frames between which the network is periodic, if ``compared`` frames show it."""
     tables = _Tables(network)
     index = {edge: number for number, edge in enumerate(network.edges)}
@@ -199,24 +209,20 @@ def _run(network: Network, frames: int, *, offers: np.ndarray = _ALWAYS, accepts
         work = max(words_in, words_out, int(gate[0] // gate[1]),
                    *(unit.timing.phases for unit in network.units if not isinstance(unit.timing, Queue)))
         max_cycles = int((frames + 8) * (work * len(network.units) + 64) / density) + 8 * (len(offers) + len(accepts))
-    base, count = np.zeros(len(index), dtype=np.int64), np.zeros(len(index), dtype=np.int64)
     total = 0
     for edge in record:
-        base[index[edge]], count[index[edge]] = total, words[edge] * frames
+        tables.edges["time_base"][index[edge]], tables.edges["time_count"][index[edge]] = total, words[edge] * frames
         total += words[edge] * frames
     times = np.full(total, -1, dtype=np.int64)
     status, cycles, first, again = run_cycles(
-        tables.kind, tables.depth, tables.last, tables.base, tables.phases, tables.first_in, tables.in_edges,
-        tables.first_out, tables.codes, tables.need, tables.freed, tables.buffer_words, words_in * frames,
-        words_out * frames, words_in, words_out, tables.out_edge, np.ascontiguousarray(offers, dtype=np.uint8),
-        np.ascontiguousarray(accepts, dtype=np.uint8), gate, base, count, times, tables.phase, tables.full, tables.word,
-        tables.level, tables.ahead, tables.valid, tables.ready, tables.peaks,
+        tables.units, tables.edges, tables.in_edges, tables.codes, tables.need, tables.freed, words_in * frames,
+        words_out * frames, words_in, words_out, np.ascontiguousarray(offers, dtype=np.uint8),
+        np.ascontiguousarray(accepts, dtype=np.uint8), gate, patience, times,
         np.zeros((compared, tables.state_size), dtype=np.int64), max_cycles)
     recorded = {}
     for edge in record:
-        crossed = times[base[index[edge]] : base[index[edge]] + count[index[edge]]]
-        recorded[edge] = crossed[: np.count_nonzero(crossed >= 0)]
-    trace = Trace(int(cycles), frames, status in (FINISHED, PERIODIC), recorded,
-                  tables.peaks_of(network, network.queues), tables.peaks_of(network, network.buffers),
-                  f"nothing moves after {cycles} cycles" if status == STUCK else "")
+        base, count, moved = (int(tables.edges[what][index[edge]]) for what in ("time_base", "time_count", "moved"))
+        recorded[edge] = times[base : base + min(count, moved)]
+    trace = Trace(int(cycles), frames, status in (FINISHED, PERIODIC), recorded, tables.peaks(network, Queue),
+                  tables.peaks(network, Buffer), f"nothing moves after {cycles} cycles" if status == STUCK else "")
     return trace, (int(first), int(again)) if status == PERIODIC else None

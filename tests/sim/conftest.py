@@ -68,10 +68,13 @@ class Rules:
             return all(self.ready(edge) for edge in item)
         return self.moves(unit, stage + 1)
 
+    def state(self):
+        return [dict(part) for part in (self.stages, self.fired, self.written, self.given, self.register)]
+
     def step(self, offered, accepted):
         """One cycle; returns (the edges that a word crossed, whether the state is another one)."""
         self.offered, self.accepted = offered, accepted
-        before = repr((self.stages, self.fired, self.written, self.given, self.register))
+        before = self.state()
         crossed = {edge for edge in self.network.edges if self.valid(edge) and self.ready(edge)}
         fires = {name: self.fires(u) for u in self.network.units if (name := u.name) in self.stages}
         moves = {u.name: [self.moves(u, d) for d in range(u.timing.stages)] for u in self.network.units
@@ -100,7 +103,7 @@ class Rules:
             if name in self.written:
                 self.written[name] += bool(entered)
                 self.peaks[name] = max(self.peaks[name], self.held(unit))
-        return crossed, repr((self.stages, self.fired, self.written, self.given, self.register)) != before
+        return crossed, self.state() != before
 
 
 def run_rules(network, frames, offers, accepts, cycles):
