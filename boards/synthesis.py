@@ -98,8 +98,10 @@ def resources(sources: list[Path], top: str, family: Family, *, log: Path | None
     with tempfile.TemporaryDirectory(prefix="gatewright-synthesis-") as folder:
         netlist = Path(folder) / "netlist.json"
         printed = Path(folder) / "yosys.log" if log is None else Path(log)
-        commands = [*(f'read_verilog "{source}"' for source in sources), f"{family.synth} -top {top}",
-                    f'write_json "{netlist}"']
+        # Amaranth names a field of a port like a bit of it, "o__payload[0]". Yosys trips over such names when ABC9's
+        # netlist comes back ("Assert `count_id(wire->name) == 0' failed"), so they are made private.
+        commands = [*(f'read_verilog "{source}"' for source in sources), "rename -hide w:*]",
+                    f"{family.synth} -top {top}", f'write_json "{netlist}"']
         with printed.open("w", encoding="utf-8") as stream:
             run = subprocess.run([sys.executable, "-c", _DRIVER, *commands], stdin=subprocess.DEVNULL, stdout=stream,
                                  stderr=subprocess.STDOUT, cwd=sources[0].parent, check=False)

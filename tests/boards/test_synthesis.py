@@ -34,6 +34,14 @@ module top(input clk, input [10:0] address, input [15:0] b, output [16:0] y);
 endmodule
 """
 
+FIELDS = r"""
+module fields(input clk, clear, input [3:0] a, output reg [7:0] total);
+  wire [7:0] \total[0] ;
+  assign \total[0]  = total;
+  always @(posedge clk) total <= (clear ? 8'h0 : total) + a;
+endmodule
+"""
+
 
 @pytest.fixture(scope="module")
 def counted(tmp_path_factory):
@@ -48,6 +56,14 @@ def counted(tmp_path_factory):
     found = {name: resources(sources, "top", family, log=log) for name, family in FAMILIES.items()}
     assert "Printing statistics" in log.read_text()
     return found
+
+
+@families
+def test_a_field_named_like_a_bit_of_its_port_is_no_obstacle(family, tmp_path):
+    """So Amaranth names the lanes of a payload; without care, Yosys fails on this."""
+    source = tmp_path / "fields.v"
+    source.write_text(FIELDS)
+    assert resources([source], "fields", family).registers == 8
 
 
 @pytest.mark.parametrize("name", FAMILIES)
