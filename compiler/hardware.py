@@ -151,6 +151,9 @@ class Hardware:
         first: tuple[int, int, str, str] | None = None
         for order, edge in enumerate(self._dataflow.edges):
             predicted, measured = trace.times[edge.name], times[edge.name]
+            if edge.name != "o":
+                # Padding and weights need no input: a unit may be ahead, in frames that nobody asked for.
+                measured = measured[: edge.words * trace.frames]
             common = min(len(predicted), len(measured))
             wrong = np.flatnonzero(predicted[:common] != measured[:common])
             if len(wrong):

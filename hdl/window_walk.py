@@ -80,8 +80,9 @@ class _Walk:
     def __init__(self, m, axis: Axis, fire, name: str):
         self.axis, insert = axis, axis.insert
         steps = [step // insert for step in axis.steps()]
-        self.by = Signal(range(min(*steps, 0), max(*steps, 0) + 1), name=f"{name}_by")
-        self.rest = Signal(range(insert), name=f"{name}_rest")
+        # At least a bit each: Verilog has no signal without one.
+        self.by = Signal(range(min(*steps, 0), max(*steps, 1) + 1), name=f"{name}_by")
+        self.rest = Signal(range(max(insert, 2)), name=f"{name}_rest")
         self.carry, self.inside = Const(0), Const(1)
         if not axis.padded:
             return
