@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 from amaranth.hdl import *
 
-__all__ = ["lookup", "nested_counters", "wrapping_add", "wrapping_counter"]
+__all__ = ["lookup", "lookup_pair", "nested_counters", "wrapping_add", "wrapping_counter"]
 
 
 def wrapping_counter(m: Module, n: int, step, *, name: str):
@@ -64,7 +65,7 @@ def lookup(m: Module, index, values: Sequence[int], *, name: str):
     """
     values = [int(value) for value in values]
     if min(values) == max(values):
-        return Const(values[0], Shape.cast(range(min(values[0], 0), max(values[0], 0) + 1)))
+        return Const(values[0], Shape.cast(range(min(values[0], 0), max(values[0], 1) + 1)))  # never of no bits
     result = Signal(range(min(*values, 0), max(values) + 1), name=name)
     changes = [k for k in range(1, len(values)) if values[k] != values[k - 1]]
     if len(changes) <= 4:
@@ -77,4 +78,15 @@ def lookup(m: Module, index, values: Sequence[int], *, name: str):
         for value in sorted(set(values)):
             with m.Case(*(k for k, each in enumerate(values) if each == value)):
                 m.d.comb += result.eq(value)
+    return result
+
+
+def lookup_pair(m: Module, row, column, table: np.ndarray, *, name: str) -> Signal:
+    """``table[row, column]``, of integers that are not negative, where many rows are equal."""
+    kinds, kind_of_row = np.unique(table, axis=0, return_inverse=True)
+    result = Signal(range(int(table.max()) + 1), name=name)
+    with m.Switch(lookup(m, row, kind_of_row.reshape(-1).tolist(), name=f"{name}_kind")):
+        for number, values in enumerate(kinds):
+            with m.Case(number):
+                m.d.comb += result.eq(lookup(m, column, values.tolist(), name=f"{name}_of_kind{number}"))
     return result

@@ -8,7 +8,7 @@ import numpy as np
 
 from .lanes import check_positive
 
-__all__ = ["Axis", "image_axes"]
+__all__ = ["Axis", "image_axes", "kept_pixels"]
 
 
 @dataclass(frozen=True)
@@ -66,11 +66,6 @@ class Axis:
         """The first pixel that each position sees, ``size`` where it sees none: int64 ``[count]``."""
         return np.where(self.sources < 0, self.size, self.sources).min(axis=1)
 
-    @property
-    def keep(self) -> np.ndarray:
-        """The first pixel that a position or any later one sees: int64 ``[count + 1]``, ``size`` at the end."""
-        return np.minimum.accumulate([self.size, *self.lowest[::-1]])[::-1]
-
     def steps(self) -> tuple[int, int, int, int]:
         """Moves, in spread pixels: to the next tap, to tap 0 again, to tap 0 of the next position and of the first.
 
@@ -96,3 +91,19 @@ def image_axes(height: int, width: int, kernel: tuple[int, int], stride: tuple[i
             raise ValueError(f"{name} must be a tuple of {length} integers, not {given!r}")
     return (Axis(height, kernel[0], stride[0], pads[0], pads[2], dilation[0], insert[0]),
             Axis(width, kernel[1], stride[1], pads[1], pads[3], dilation[1], insert[1]))
+
+
+def kept_pixels(y_lowest: np.ndarray, x_lowest: np.ndarray, height: int, width: int) -> np.ndarray:
+    """How many leading pixels no position after each one sees: int64 ``[positions down, across]``.
+
+    ``y_lowest`` and ``x_lowest`` are the first row and column that positions see, ``height`` and ``width`` for none.
+    After the last position, all pixels.
+    """
+    below, right = (np.minimum.accumulate([size, *lowest[::-1]])[::-1]
+                    for lowest, size in ((y_lowest, height), (x_lowest, width)))
+    end = height * width
+    here = np.where((y_lowest[:, None] < height) & (right[1:] < width), y_lowest[:, None] * width + right[1:], end)
+    later = np.where((below[1:] < height) & (right[0] < width), below[1:] * width + right[0], end)
+    keep = np.minimum(here, later[:, None])
+    keep[-1, -1] = end
+    return keep

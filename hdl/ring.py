@@ -11,11 +11,11 @@ from amaranth.lib.memory import Memory
 
 from .counter import wrapping_add, wrapping_counter
 
-__all__ = ["RingBuffer"]
+__all__ = ["RingBuffer", "RingCounts"]
 
 
-class RingBuffer:
-    """Adds a ring of ``depth`` words, and the writer that fills it from the stream ``i``, to a module.
+class RingCounts:
+    """Adds the counts of a ring of ``depth`` words, and the writer that takes them from the stream ``i``, to a module.
 
     The reader stands at one word of its frame. ``first`` is its index at the frame's first phase; it may lie from
     ``low`` to ``high`` (also outside of the frame, where nothing may be read).
@@ -23,57 +23,70 @@ class RingBuffer:
     Attributes
     ----------
     fire : Signal, driven by the user
-        The reader's phase fires: the word is read, and the reader moves.
-    move, hop : Signal, driven by the user
-        By how many words the reader moves to the next phase's (after the frame's last phase: to the first of the next
-        frame, which is ``frame`` words further); the same modulo ``depth``, see :meth:`steps`.
+        The reader's phase fires, and the reader moves.
+    move : Signal, driven by the user
+        By how many words the reader moves to the next phase's; after the frame's last phase to the first of the next
+        frame, which is ``frame`` words further.
     freed : Signal, driven by the user
         The words given back where a phase fires.
+    write : Signal
+        A word is taken in this cycle.
     present : Signal
         The word that the reader stands at has come.
     begun : Value
         All words of earlier frames have come. A constant unless ``skips`` says that a frame may end before its last
         word is there; then the user drives ``ends`` with whether the firing phase is the frame's last.
-    data : Value
-        The word read by the phase that fired last.
     """
 
     def __init__(self, m: Module, i, depth: int, frame: int, *, first: int = 0, low: int = 0, high: int | None = None,
                  skips: bool = False):
         high = frame if high is None else high
-        self._depth = depth
-        self.fire, self.present = Signal(name="read"), Signal(name="word_is_there")
-        self.hop = Signal(range(depth), name="hop")
+        self.fire, self.write, self.present = Signal(name="read"), Signal(name="write"), Signal(name="word_is_there")
         self.freed = Signal(range(frame + 1), name="freed")
-        write = Signal(name="write")
-        write_address, _ = wrapping_counter(m, depth, write, name="write_address")
         # Words of room less one, so that the sign says that there is none; words may be given back before they come.
         room = Signal(range(-1, depth + frame), name="room", init=depth - 1)
         # Words written beyond the one to read, less one.
         ahead = Signal(range(-high - 1, frame + depth - low + 1), name="ahead", init=-first - 1)
-        address = Signal(range(depth), name="read_address", init=first % depth)
         self.move = Signal.like(ahead, name="move", init=0)
         m.d.comb += [
             i.ready.eq(~room[-1]),
-            write.eq(i.valid & i.ready),
+            self.write.eq(i.valid & i.ready),
             self.present.eq(~ahead[-1]),
         ]
         m.d.sync += [
-            room.eq(room - write + Mux(self.fire, self.freed, 0)),
-            ahead.eq(ahead + write - Mux(self.fire, self.move, 0)),
+            room.eq(room - self.write + Mux(self.fire, self.freed, 0)),
+            ahead.eq(ahead + self.write - Mux(self.fire, self.move, 0)),
         ]
-        with m.If(self.fire):
-            m.d.sync += address.eq(wrapping_add(m, address, self.hop, depth, name="next_address"))
         self.begun, self.ends = Const(1), Signal(name="frame_ends")
         if skips:
             written = Signal(range(-frame, frame + depth + 1), name="written")
-            m.d.sync += written.eq(written + write - Mux(self.fire & self.ends, frame, 0))
+            m.d.sync += written.eq(written + self.write - Mux(self.fire & self.ends, frame, 0))
             self.begun = ~written[-1]
 
+
+class RingBuffer(RingCounts):
+    """The counts together with one memory of ``depth`` words, of which each phase that fires reads one.
+
+    Attributes
+    ----------
+    hop : Signal, driven by the user
+        ``move`` modulo ``depth``, see :meth:`steps`.
+    data : Value
+        The word read by the phase that fired last.
+    """
+
+    def __init__(self, m: Module, i, depth: int, frame: int, *, first: int = 0, **others):
+        super().__init__(m, i, depth, frame, first=first, **others)
+        self._depth = depth
+        self.hop = Signal(range(depth), name="hop")
+        write_address, _ = wrapping_counter(m, depth, self.write, name="write_address")
+        address = Signal(range(depth), name="read_address", init=first % depth)
+        with m.If(self.fire):
+            m.d.sync += address.eq(wrapping_add(m, address, self.hop, depth, name="next_address"))
         m.submodules.storage = memory = Memory(shape=len(i.payload.as_value()), depth=depth, init=[])
         into, out = memory.write_port(), memory.read_port()
         m.d.comb += [
-            into.addr.eq(write_address), into.data.eq(i.payload.as_value()), into.en.eq(write),
+            into.addr.eq(write_address), into.data.eq(i.payload.as_value()), into.en.eq(self.write),
             out.addr.eq(address), out.en.eq(self.fire),
         ]
         self.data = out.data

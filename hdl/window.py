@@ -14,9 +14,9 @@ import numpy as np
 from amaranth.hdl import *
 from amaranth.lib.wiring import In, Out
 
-from .counter import lookup, nested_counters
+from .counter import lookup_pair, nested_counters
 from .elastic import ElasticStages
-from .geometry import Axis, image_axes
+from .geometry import Axis, image_axes, kept_pixels
 from .lanes import check_positive, integer_stream, words
 from .number import IntType
 from .padding import pad_lanes, padded_type
@@ -25,18 +25,7 @@ from .schedule import Buffer
 from .unit import Unit
 from .window_walk import Moves
 
-__all__ = ["WindowParameters", "WindowUnit", "kept_words"]
-
-
-def kept_words(y: Axis, x: Axis, pixel_words: int) -> np.ndarray:
-    """How many leading words of the frame no position after each one sees: int64 ``[positions down, across]``."""
-    end = y.size * x.size
-    below, right = y.keep[1:], x.keep[1:]
-    here = np.where((y.lowest[:, None] < y.size) & (right < x.size), y.lowest[:, None] * x.size + right, end)
-    later = np.where((below < y.size) & (x.keep[0] < x.size), below * x.size + x.keep[0], end)
-    keep = np.minimum(here, later[:, None])
-    keep[-1, -1] = end
-    return keep * pixel_words
+__all__ = ["WindowParameters", "WindowUnit"]
 
 
 UINT8 = IntType(8)
@@ -51,7 +40,7 @@ def _tables(y: Axis, x: Axis, pixel_words: int, groups: int) -> tuple[np.ndarray
     pixels = pixels.reshape(y.count * x.count, 1, y.kernel * x.kernel, 1)
     word = np.arange(pixel_words).reshape(groups, 1, per_group)
     need = np.where(pixels < 0, 0, pixels * pixel_words + word + 1).reshape(-1)
-    keep = kept_words(y, x, pixel_words).reshape(-1)
+    keep = kept_pixels(y.lowest, x.lowest, y.size, x.size).reshape(-1) * pixel_words
     free = np.concatenate([[0], keep[:-1]]).repeat(len(need) // len(keep))
     free[len(need) // len(keep) - 1 :: len(need) // len(keep)] = keep
     return need, free
@@ -174,7 +163,7 @@ class WindowUnit(Unit):
             stages.fire.eq(stages.ready & Mux(inside, ring.present, ring.begun)),
             stages.gives.eq(1),
             ring.fire.eq(stages.fire),
-            ring.freed.eq(self._freed(m, counts, steps)),
+            ring.freed.eq(self._freed(m, counts, steps["column"])),
             ring.ends.eq(steps["row"] & lasts["row"]),
             self.o.payload.as_value().eq(pad_lanes(ring.data, padding, p.input, p.output, p.fill, p.lanes)),
         ]
@@ -182,17 +171,10 @@ class WindowUnit(Unit):
             m.d.sync += padding.eq(~inside)
         return m
 
-    def _freed(self, m, counts, steps):
-        """The words that are given back in this cycle: none, but after a position."""
+    def _freed(self, m, counts, ends):
+        """The words that are given back in this cycle: none, but where a position ends."""
         p = self._parameters
-        keep = kept_words(*p.axes, p.pixel_words)
+        y, x = p.axes
+        keep = kept_pixels(y.lowest, x.lowest, y.size, x.size) * p.pixel_words
         freed = np.diff(keep.reshape(-1), prepend=0).reshape(keep.shape)
-        # Rows of positions are of very few kinds: the first, the last, those in the middle, and with dilation others.
-        kinds, kind_of_row = np.unique(freed, axis=0, return_inverse=True)
-        kind = lookup(m, counts["row"], kind_of_row.reshape(-1), name="kind_of_row")
-        here = Signal(range(freed.max() + 1), name="freed_here")
-        with m.Switch(kind):
-            for number, row in enumerate(kinds):
-                with m.Case(number):
-                    m.d.comb += here.eq(lookup(m, counts["column"], row, name=f"freed_in_kind{number}"))
-        return Mux(steps["column"], here, 0)
+        return Mux(ends, lookup_pair(m, counts["row"], counts["column"], freed, name="freed_here"), 0)
