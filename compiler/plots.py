@@ -75,8 +75,10 @@ def _panel(axes, report: dict, shown: list[Row], frames: list[tuple[int, dict]],
     slow = set(report["bottleneck"]["units"]) if report["bottleneck"]["phases"] > 1 else set()
     for place, row in enumerate(shown):
         colour = _COLOURS["hot" if {unit["name"] for unit in row.units} & slow else "accent"]
-        outer = _spans(frames, row.entries or row.exits, row.exits, end)
-        inner = _spans(frames, row.main["inputs"], row.main["outputs"], end)
+        entries = row.entries or row.exits
+        outer = _spans(frames, [entries], row.exits, end)
+        # A window's reader is at the next frame's padding long before that frame comes: no work on it.
+        inner = _spans(frames, [entries, row.main["inputs"] or entries], row.main["outputs"], end)
         for spans, thick, others in ((outer, 0.16, "line"), (inner, 0.66, "other")):
             *before, own = spans
             if len(before) > _NEIGHBOURS:
@@ -100,12 +102,14 @@ def _panel(axes, report: dict, shown: list[Row], frames: list[tuple[int, dict]],
         side.set_visible(False)
 
 
-def _spans(frames: list[tuple[int, dict]], entries: list[str], exits: list[str], end: int
+def _spans(frames: list[tuple[int, dict]], entries: list[list[str]], exits: list[str], end: int
            ) -> list[tuple[float, float]]:
-    """(begin, length) of each frame from the first word of ``entries`` to the last of ``exits``, inside the plot."""
+    """(begin, length) of each frame, inside the plot: until the last word of ``exits``, from where all lists of streams
+    in ``entries`` have carried a word.
+    """
     spans = []
     for begin, frame in frames:
-        enters = min(frame[name][0] for name in entries or exits) + begin
+        enters = max(min(frame[name][0] for name in names) for names in entries) + begin
         leaves = max(frame[name][1] for name in exits) + begin + 1
         if leaves > 0 and enters < end:
             spans.append((max(enters, 0), min(leaves, end) - max(enters, 0)))

@@ -7,14 +7,16 @@ it does.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from contextlib import suppress
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from ..errors import UserError
 from ..hdl.lanes import words
 from ..hdl.schedule import Queue
-from ..sim.dataflow import predict
+from ..sim.dataflow import keeps_pace, predict
 from .dataflow import Dataflow, Stage
 from .folding import Fold, Work, divisors
 from .lower import lower
@@ -126,15 +128,16 @@ def _reach(fold: Fold, work: Work, cycles: int) -> Fold:
 def _interval(design: Compiled, folds: Sequence[Fold]) -> tuple[Fraction, str]:
     """The interval with other folds and FIFOs that decouple all units, which is what sized FIFOs keep; its source."""
     dataflow: Dataflow = lower(design.graph, folds, lut=design.lut, memory=design.memory)
-    slowest = max(map(pace, dataflow.stages))
-    if 4 * _FRAMES * slowest * len(dataflow.stages) > WORK:
-        return Fraction(slowest), "phases"
+    slowest = Fraction(max(map(pace, dataflow.stages)))
+    steps = slowest * len(dataflow.stages)
     ample = dataflow.with_depths([2 * stage.input.words + 4 + depth
                                   for stage, depth in zip(dataflow.sized, dataflow.depths, strict=True)])
-    try:
-        return predict(ample.network, _FRAMES).interval, "engine"
-    except ValueError:  # periodic only after more frames than this
-        return Fraction(slowest), "phases"
+    if 4 * _FRAMES * steps <= WORK:
+        with suppress(ValueError):  # periodic only after more frames than this
+            return predict(ample.network, _FRAMES).interval, "engine"
+    frames = 4 * math.ceil(design.prediction.latency / design.prediction.interval) + 12
+    shown = frames * steps <= WORK / 2 and keeps_pace(ample.network, slowest, frames)[0]
+    return slowest, "engine" if shown else "phases"
 
 
 def _option(design: Compiled, folds: Sequence[Fold]) -> dict | None:

@@ -17,7 +17,7 @@ __all__ = ["least", "one_less"]
 # A FIFO of fewer words keeps no full rate (``sim.sizing``).
 _SMALLEST = 2
 # A run that has not become periodic after so many frames is given up.
-_FRAMES = 1024
+_FRAMES = 64
 
 
 def least(stage: Stage) -> int:
@@ -29,20 +29,25 @@ def least(stage: Stage) -> int:
 def one_less(design: Compiled) -> list[int | float | str | None]:
     """For each of :attr:`.Dataflow.sized`: the interval, in cycles, if it had one word less and all else stayed.
 
-    "deadlock" where no frame would pass any more, and None where it is as small as it may be, or where the engine would
-    have to run for too long: each answer is a run of its own.
+    "deadlock" where no frame would pass any more. None where it is as small as it may be, or where the engine has run
+    for long enough: each answer is a run of its own, those of most bits first.
     """
     depths = design.dataflow.depths
-    above = [place for place, stage in enumerate(design.dataflow.sized) if stage.schedule.depth > least(stage)]
     answers: list[int | float | str | None] = [None] * len(depths)
-    if work(design, 24 * len(above)) > WORK:
-        return answers
-    for place in above:
+    above = [(-depths[place] * stage.input.bits, place) for place, stage in enumerate(design.dataflow.sized)
+             if depths[place] > least(stage)]
+    left = float(WORK)
+    for _, place in sorted(above):
+        if left < work(design, _FRAMES / 4):
+            break
         smaller = [depth - (k == place) for k, depth in enumerate(depths)]
         try:
-            answers[place] = number(predict(design.dataflow.with_depths(smaller).network, _FRAMES).interval)
+            found = predict(design.dataflow.with_depths(smaller).network, _FRAMES)
         except Deadlock:
             answers[place] = "deadlock"
         except ValueError:  # not periodic soon enough to say
-            pass
+            left -= work(design, _FRAMES)
+        else:
+            answers[place] = number(found.interval)
+            left -= work(design, found.regime[1] + 2)
     return answers

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["WORK", "number", "timeline", "work"]
 
-WORK = 2_000_000_000
-"""Steps (units times cycles) that a part of a report may ask of the engine: some ten seconds."""
+WORK = 150_000_000
+"""Steps (units times cycles) that a part of a report may ask of the engine: a few seconds."""
 
 # A period of more frames than this is recorded only so far: the plot needs a few.
 _PERIOD = 16
