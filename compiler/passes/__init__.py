@@ -10,18 +10,35 @@ from .append_argmax import AppendArgMax
 from .flip_falling import FlipFalling
 from .fuse_thresholds import FuseThresholds
 from .infer_types import InferTypes
+from .merge_thresholds import MergeThresholds
+from .remove_unused import RemoveUnused
+from .replace_thresholds import ReplaceThresholds
 from .settle_thresholds import SettleThresholds
+from .simplify_adds import SimplifyAdds
+from .sink_max_pool import SinkMaxPool
+from .tabulate import Tabulate
+from .trim_thresholds import TrimThresholds
 
-__all__ = ["PIPELINE", "AppendArgMax", "FlipFalling", "FuseThresholds", "InferTypes", "Pass", "SettleThresholds", "run"]
+__all__ = ["PIPELINE", "AppendArgMax", "FlipFalling", "FuseThresholds", "InferTypes", "MergeThresholds", "Pass",
+           "RemoveUnused", "ReplaceThresholds", "SettleThresholds", "SimplifyAdds", "SinkMaxPool", "Tabulate",
+           "TrimThresholds", "run"]
 
 Pass = Callable[[Graph], Graph]
 
 PIPELINE: tuple[Pass, ...] = (
-    InferTypes(),        # the interval of every accumulator, from the weights
-    SettleThresholds(),  # float32 expression and quantiser -> integer thresholds
-    FlipFalling(),       # every comparison of a product in one direction
-    FuseThresholds(),    # product and thresholds -> what one unit computes
-    InferTypes(),        # the narrowest types of what is left
+    RemoveUnused(),
+    InferTypes(),         # the interval of every accumulator, from the weights
+    Tabulate(),           # expressions that are not monotone, and quantiser -> tables
+    SettleThresholds(),   # all other expressions and quantiser -> integer thresholds
+    MergeThresholds(),    # quantisers of quantised integers
+    SimplifyAdds(),       # sums of scaled branches in fewer bits
+    SinkMaxPool(),        # the largest of codes in place of the code of the largest
+    FlipFalling(),        # every comparison of a product in one direction
+    InferTypes(),
+    TrimThresholds(),     # only thresholds that matter
+    ReplaceThresholds(),  # too many of them -> multiply and shift, or a table
+    FuseThresholds(),     # product and few thresholds -> what one unit computes
+    InferTypes(),         # the narrowest types of what is left
 )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from ...errors import UserError
 from ..float32 import Chain
 from ..ir import ArgMax, Graph, IntType, Value
+from .readers import fresh
 
 __all__ = ["AppendArgMax"]
 
@@ -18,24 +19,28 @@ __all__ = ["AppendArgMax"]
 class AppendArgMax:
     """Append an ArgMax over the output's channels.
 
-    The largest logit belongs to the largest integer only if the final float32 expression is strictly increasing and the
-    same for every channel: this is evaluated on every integer of the output's interval, at most ``limit`` of them.
+    What the host would do to the logits, a soft-max, is left out. The largest logit belongs to the largest integer only
+    if the final float32 expression is strictly increasing and the same for every channel: this is evaluated on every
+    integer of the output's interval, at most ``limit`` of them.
 
     Raises
     ------
     UserError
-        If the final expression is not such, or the output has a single channel.
+        If the final expression is not such, or the output has a single channel or several pixels.
     """
 
     limit: int = 1 << 22
 
     def __call__(self, graph: Graph) -> Graph:
         source = graph.value(graph.output)
-        channels, span = source.shape[-1], source.hi - source.lo + 1
+        channels, span = source.channels, source.hi - source.lo + 1
         remedy = "build without --top1 and take the largest logit on the host"
         if channels < 2:
             raise UserError("the output has one channel; the largest of one is no answer", where="--top1",
                             remedy="build without --top1")
+        if source.pixels > 1 or (graph.order is not None and not np.array_equal(graph.order, np.arange(channels))):
+            raise UserError(f"the output is an image of {source.pixels} pixels, not a vector of logits",
+                            where="--top1", remedy="build without --top1")
         if span * channels > self.limit:
             raise UserError(f"the output has {span} values in {channels} channels, too many to compare", where="--top1",
                             remedy=remedy)
@@ -49,9 +54,8 @@ class AppendArgMax:
             raise UserError("the final float32 expression does not keep the order of the integers", where="--top1",
                             remedy=remedy)
         kind = IntType.spanning(0, channels - 1)
-        taken = {graph.input.name, *(each.name for each in graph.nodes)}
-        taken |= {each.output.name if isinstance(each.output, Value) else each.output for each in graph.nodes}
-        name = next(n for n in ("top1" + "_" * i for i in range(len(taken) + 1)) if n not in taken)
+        name = fresh(graph, "top1")
         output = Value(name, (1,), kind, 0, channels - 1)
         node = ArgMax(name, source.name, output)
-        return graph.with_nodes((*graph.nodes, node), output=output.name, final=Chain(Fraction(1)))
+        return graph.with_nodes((*graph.nodes, node), output=output.name, final=Chain(Fraction(1)), order=None,
+                                host=())

@@ -1,35 +1,49 @@
-"""A matrix product and the thresholds on it become one Dense node: what one matrix-vector unit computes."""
+"""A product and the few thresholds on it become one Dense node: what one matrix-vector unit computes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..ir import Dense, Graph, IntType, MatMul, Node, Threshold
-from .infer_types import partial_interval
+import numpy as np
+
+from ..ir import Conv, Dense, Graph, MatMul, Node, Threshold
+from .readers import sole_readers
 
 __all__ = ["FuseThresholds"]
 
 
 @dataclass(frozen=True)
 class FuseThresholds:
-    """Fuse every MatMul with the Threshold that reads it; a MatMul without one gives raw accumulators."""
+    """Make every MatMul and Conv a Dense, with the Threshold that alone reads it if it rises and has few ``levels``.
+
+    The accumulator's type is left to InferTypes.
+    """
+
+    levels: int = 3
 
     def __call__(self, graph: Graph) -> Graph:
-        products = {node.output.name: node for node in graph.nodes if isinstance(node, MatMul)}
-        fused = {node.input for node in graph.nodes if isinstance(node, Threshold) and node.input in products}
+        sole = sole_readers(graph)
+        fused: set[str] = set()
         nodes: list[Node] = []
         for node in graph.nodes:
-            if isinstance(node, MatMul):
-                if node.output.name not in fused:
-                    nodes.append(self._dense(graph, node, None))
-            elif isinstance(node, Threshold) and node.input in fused:
-                nodes.append(self._dense(graph, products[node.input], node))
-            else:
+            if isinstance(node, MatMul | Conv):
+                reader = sole.get(node.output.name)
+                if not (isinstance(reader, Threshold) and reader.thresholds.shape[1] <= self.levels
+                        and not reader.falling.any()):
+                    reader = None
+                else:
+                    fused.add(reader.name)
+                nodes.append(_dense(node, reader))
+            elif node.name not in fused:
                 nodes.append(node)
         return graph.with_nodes(nodes)
 
-    def _dense(self, graph: Graph, product: MatMul, threshold: Threshold | None) -> Dense:
-        source = graph.value(product.input)
-        accumulator = IntType.spanning(*partial_interval(product.weights, source.lo, source.hi))
-        return Dense(product.name, product.input, threshold.output if threshold else product.output, product.weights,
-                     product.weight_type, accumulator, threshold.thresholds if threshold else None)
+
+def _dense(product: MatMul | Conv, threshold: Threshold | None) -> Dense:
+    window, groups = (product.window, product.groups) if isinstance(product, Conv) else (None, 1)
+    weights = np.ascontiguousarray(product.weights.reshape(len(product.weights), -1))
+    if threshold is None:
+        return Dense(product.name, product.input, product.output, weights, product.weight_type, product.output.type,
+                     None, window, groups)
+    return Dense(product.name, product.input, threshold.output, weights, product.weight_type, product.output.type,
+                 threshold.thresholds, window, groups, threshold.base)

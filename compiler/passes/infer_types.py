@@ -6,78 +6,160 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..ir import ArgMax, Dense, Graph, IntType, MatMul, Node, Quantise, Threshold, Value
+from ...errors import UserError
+from ..ir import (
+    Add,
+    ArgMax,
+    Concat,
+    Conv,
+    Dense,
+    Elementwise,
+    Graph,
+    IntType,
+    MatMul,
+    Node,
+    Pool,
+    Quantise,
+    Rearrange,
+    Requantise,
+    Table,
+    Threshold,
+    Value,
+)
+from .intervals import (
+    Interval,
+    count_steps,
+    dot_interval,
+    moved_interval,
+    partial_interval,
+    pool_interval,
+    table_interval,
+    window_interval,
+)
 
 __all__ = ["InferTypes", "count_steps", "dot_interval", "partial_interval"]
 
-
-def dot_interval(weights: np.ndarray, low: int, high: int) -> tuple[np.ndarray, np.ndarray]:
-    """The least and the greatest value of each row of ``weights`` (int64 ``[out, in]``) times inputs in [low, high]."""
-    at_low, at_high = weights * low, weights * high
-    return np.minimum(at_low, at_high).sum(axis=1), np.maximum(at_low, at_high).sum(axis=1)
-
-
-def partial_interval(weights: np.ndarray, low: int, high: int) -> tuple[int, int]:
-    """What an accumulator may hold on the way to any row's sum, whatever the order: any subset of the terms."""
-    at_low, at_high = weights * low, weights * high
-    least = np.minimum(np.minimum(at_low, at_high), 0).sum(axis=1)
-    greatest = np.maximum(np.maximum(at_low, at_high), 0).sum(axis=1)
-    return int(least.min(initial=0)), int(greatest.max(initial=0))
-
-
-def count_steps(integers: np.ndarray, thresholds: np.ndarray, falling: np.ndarray) -> np.ndarray:
-    """How many thresholds each integer meets: ``integers`` ``[channels]``, ``thresholds`` ``[channels, levels]``."""
-    column = integers[:, None]
-    return np.where(falling[:, None], column <= thresholds, column >= thresholds).sum(axis=1)
+MAX_BITS = 62
 
 
 @dataclass(frozen=True)
 class InferTypes:
-    """Give every value its exact interval, plain integers the narrowest type, and accumulators theirs."""
+    """Give every value its exact interval, plain integers the narrowest type, and accumulators theirs.
+
+    Intervals are found channel by channel. Codes have a type that holds every code of their thresholds, every entry of
+    their table, whether it is reached or not; what only moves integers keeps the type of what it moves.
+
+    Raises
+    ------
+    UserError
+        If a sum may need more than 62 bits; the message names the node.
+    """
 
     def __call__(self, graph: Graph) -> Graph:
-        values = {graph.input.name: graph.input}
+        values, intervals = {graph.input.name: graph.input}, {graph.input.name: _constant(graph.input)}
         nodes: list[Node] = []
         for node in graph.nodes:
-            node = self._visit(node, values)
-            if isinstance(node.output, Value):
-                values[node.output.name] = node.output
+            if not isinstance(node, Elementwise | Quantise):
+                node, interval = _visit(node, [values[name] for name in node.inputs],
+                                        [intervals[name] for name in node.inputs])
+                values[node.output.name], intervals[node.output.name] = node.output, interval
+            elif isinstance(node, Quantise):
+                output = replace(node.output, lo=node.quantiser.lo, hi=node.quantiser.hi)
+                node = replace(node, output=output)
+                values[output.name], intervals[output.name] = output, _constant(output)
             nodes.append(node)
         return graph.with_nodes(nodes)
 
-    def _visit(self, node: Node, values: dict[str, Value]) -> Node:
-        if isinstance(node, MatMul):
-            source = values[node.input]
-            low, high = dot_interval(node.weights, source.lo, source.hi)
-            return replace(node, output=_plain(node.output, low, high))
-        if isinstance(node, Dense):
-            source = values[node.input]
-            low, high = dot_interval(node.weights, source.lo, source.hi)
-            accumulator = IntType.spanning(*partial_interval(node.weights, source.lo, source.hi))
-            if node.thresholds is None:
-                output = _plain(node.output, low, high)
-            else:
-                output = _codes(node.output, low, high, node.thresholds, np.zeros(len(low), dtype=np.bool_))
-            return replace(node, output=output, accumulator=accumulator)
-        if isinstance(node, Threshold):
-            source = values[node.input]
-            low, high = (np.full(len(node.thresholds), bound, dtype=np.int64) for bound in (source.lo, source.hi))
-            return replace(node, output=_codes(node.output, low, high, node.thresholds, node.falling))
-        if isinstance(node, ArgMax):
-            return replace(node, output=_plain(node.output, np.zeros(1, np.int64),
-                                               np.array([values[node.input].shape[-1] - 1])))
-        if isinstance(node, Quantise):
-            return replace(node, output=replace(node.output, lo=node.output.type.lo, hi=node.output.type.hi))
-        return node
+
+def _constant(value: Value) -> Interval:
+    return np.full(value.channels, value.lo, dtype=np.int64), np.full(value.channels, value.hi, dtype=np.int64)
 
 
-def _plain(value: Value, low: np.ndarray, high: np.ndarray) -> Value:
-    lo, hi = int(low.min()), int(high.max())
-    return replace(value, lo=lo, hi=hi, type=IntType.spanning(lo, hi))
+def _visit(node: Node, sources: list[Value], intervals: list[Interval]):
+    """The node with its output's interval and type, and that interval channel by channel."""
+    assert isinstance(node.output, Value)
+    source, (low, high) = sources[0], intervals[0]
+    kind: IntType | None = None  # the narrowest that holds the interval
+    changes = {}
+    match node:
+        case MatMul() | Conv():
+            interval, _ = _products(node, source, low, high)
+        case Dense():
+            interval, partial = _products(node, source, low, high)
+            changes["accumulator"] = IntType.spanning(*partial)
+            if node.thresholds is not None:
+                rising = np.zeros(len(node.weights), dtype=np.bool_)
+                interval, kind = _codes(node.output, interval, node.thresholds, rising, node.base)
+        case Threshold():
+            interval, kind = _codes(node.output, (low, high), node.thresholds, node.falling, node.base)
+        case Requantise():
+            _demand_bits(node, _reach((low, high)) * _reach((node.multiplier,)) + _reach((node.offset,)))
+            ends = np.stack([low, high]) * node.multiplier + node.offset >> node.shift
+            interval, kind = _sorted(np.clip(ends, node.lo, node.hi)), IntType.spanning(node.lo, node.hi)
+        case Table():
+            interval = table_interval(node.table, node.first, (low, high))
+            bipolar = node.output.type.bipolar
+            kind = node.output.type if bipolar else IntType.spanning(int(node.table.min()), int(node.table.max()))
+        case Pool(kind="sum"):
+            interval = pool_interval(node.window, (source.shape[0], source.shape[1]), (low, high))
+        case Pool():
+            interval, kind = (low, high), source.type
+        case Add():
+            terms = list(zip(intervals, node.multipliers, strict=True))
+            _demand_bits(node, sum(_reach(each) * abs(factor) for each, factor in terms))
+            ends = [_sorted(np.stack(each) * factor) for each, factor in terms]
+            interval = np.sum([end[0] for end in ends], axis=0), np.sum([end[1] for end in ends], axis=0)
+        case Concat():
+            interval = np.concatenate([each[0] for each in intervals]), np.concatenate([each[1] for each in intervals])
+            kind = source.type if {each.type for each in sources} == {source.type} else None
+        case Rearrange():
+            interval = moved_interval(node.index, node.output.channels, (low, high))
+            padded = source.type.bipolar and bool((node.index < 0).any())
+            kind = IntType(2, signed=True) if padded else source.type
+        case ArgMax():
+            interval = np.zeros(1, dtype=np.int64), np.array([source.elements - 1])
+        case _:
+            raise TypeError(f"no intervals are known of a {type(node).__name__}")
+    lo, hi = int(interval[0].min()), int(interval[1].max())
+    output = replace(node.output, lo=lo, hi=hi, type=kind or IntType.spanning(lo, hi))
+    return replace(node, output=output, **changes), interval
 
 
-def _codes(value: Value, low: np.ndarray, high: np.ndarray, thresholds: np.ndarray, falling: np.ndarray) -> Value:
-    """Codes are monotone in the integer, so the ends of its interval give theirs. The type is the quantiser's."""
-    ends = np.concatenate([count_steps(end, thresholds, falling) for end in (low, high)])
-    step = 2 if value.type.bipolar else 1
-    return replace(value, lo=value.type.lo + step * int(ends.min()), hi=value.type.lo + step * int(ends.max()))
+def _products(node: MatMul | Conv | Dense, source: Value, low: np.ndarray,
+              high: np.ndarray) -> tuple[Interval, tuple[int, int]]:
+    """The range of the sums, and what an accumulator holds on the way."""
+    rows = node.weights.reshape(len(node.weights), -1)
+    _demand_bits(node, np.abs(rows.astype(np.float64)).sum(axis=1).max() * _reach((low, high)))
+    if isinstance(node, MatMul) or node.window is None:
+        low, high = np.tile(low, source.pixels), np.tile(high, source.pixels)
+        return dot_interval(rows, low, high), partial_interval(rows, low, high)
+    # What each output channel sees: the channels of its group, at every tap.
+    low, high = (bound.reshape(node.groups, -1).repeat(len(rows) // node.groups, axis=0) for bound in (low, high))
+    weights = rows.reshape(len(rows), node.window.taps, -1)
+    interval = window_interval(weights, node.window, (source.shape[0], source.shape[1]), low, high)
+    taps = node.window.taps
+    return interval, partial_interval(rows, np.tile(low, taps), np.tile(high, taps))
+
+
+def _codes(value: Value, interval: Interval, thresholds: np.ndarray, falling: np.ndarray,
+           base: int) -> tuple[Interval, IntType]:
+    """Codes are monotone in the integer, so the ends of its interval give theirs."""
+    low, high = _sorted(np.stack([count_steps(end, thresholds, falling) for end in interval]))
+    if value.type.bipolar:
+        return (2 * low - 1, 2 * high - 1), value.type
+    return (base + low, base + high), IntType.spanning(base, base + thresholds.shape[1])
+
+
+def _reach(arrays: tuple[np.ndarray, ...]) -> float:
+    """The largest magnitude."""
+    return max(float(np.abs(array).max()) for array in arrays)
+
+
+def _demand_bits(node: Node, magnitude: float) -> None:
+    if magnitude >= 2.0**MAX_BITS:
+        raise UserError(f"may add up to {magnitude:.3g}, more than {MAX_BITS} bits hold", where=f"node {node.name!r}",
+                        remedy="use fewer bits for weights or activations, or scales that differ less")
+
+
+def _sorted(ends: np.ndarray) -> Interval:
+    return ends.min(axis=0), ends.max(axis=0)

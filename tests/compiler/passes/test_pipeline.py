@@ -18,7 +18,7 @@ from gatewright.compiler.reference import explain, run_exact, run_plain
 BEFORE = """\
 graph small
   %x: uint8[3] in 0..255 = input, scale 1/255
-  %h0f: float32 = elementwise sub %x *1/255 sub [0.5,0.25,2.0]
+  %h0f: float32 = elementwise sub %x *1/255 sub [0.5,0.25,0.75]
   %h0: bipolar[3] in -1..1 = quantise q0 %h0f
   %acc: int3[2] in -3..3 = matmul fc0 %h0 weights bipolar [[1,-1,1],[1,1,1]]
   %h1f: float32 = elementwise bn %acc *0.5 mul [1.0,-1.0] add [-0.25,0.75]
@@ -29,7 +29,7 @@ graph small
 SETTLED = """\
 graph small
   %x: uint8[3] in 0..255 = input, scale 1/255
-  %h0: bipolar[3] in -1..1 = threshold q0 %x at [[128],[64],[256]]
+  %h0: bipolar[3] in -1..1 = threshold q0 %x at [[128],[64],[192]]
   %acc: int3[2] in -3..3 = matmul fc0 %h0 weights bipolar [[1,-1,1],[1,1,1]]
   %h1: bipolar[2] in -1..1 = threshold q1 %acc at [[1],[1]], falling [1]
   %out: int3[2] in -2..2 = matmul fc1 %h1 weights bipolar [[1,1],[-1,1]]
@@ -38,7 +38,7 @@ graph small
 FLIPPED = """\
 graph small
   %x: uint8[3] in 0..255 = input, scale 1/255
-  %h0: bipolar[3] in -1..1 = threshold q0 %x at [[128],[64],[256]]
+  %h0: bipolar[3] in -1..1 = threshold q0 %x at [[128],[64],[192]]
   %acc: int3[2] in -3..3 = matmul fc0 %h0 weights bipolar [[1,-1,1],[-1,-1,-1]]
   %h1: bipolar[2] in -1..1 = threshold q1 %acc at [[1],[-1]]
   %out: int3[2] in -2..2 = matmul fc1 %h1 weights bipolar [[1,1],[-1,1]]
@@ -47,7 +47,7 @@ graph small
 FUSED = """\
 graph small
   %x: uint8[3] in 0..255 = input, scale 1/255
-  %h0: bipolar[3] in -1..1 = threshold q0 %x at [[128],[64],[256]]
+  %h0: bipolar[3] in -1..1 = threshold q0 %x at [[128],[64],[192]]
   %h1: bipolar[2] in -1..1 = dense fc0 %h0 weights bipolar [[1,-1,1],[-1,-1,-1]], accumulator int3, at least [[1],[-1]]
   %out: int3[2] in -2..2 = dense fc1 %h1 weights bipolar [[1,1],[-1,1]], accumulator int3
   return %out, final *1.0 mul 0.125
@@ -67,7 +67,8 @@ def test_text_of_every_stage(small):
 
 def test_the_pipeline_is_the_passes_in_order(small):
     assert [type(p).__name__ for p in passes.PIPELINE] == [
-        "InferTypes", "SettleThresholds", "FlipFalling", "FuseThresholds", "InferTypes"]
+        "RemoveUnused", "InferTypes", "Tabulate", "SettleThresholds", "MergeThresholds", "SimplifyAdds", "SinkMaxPool",
+        "FlipFalling", "InferTypes", "TrimThresholds", "ReplaceThresholds", "FuseThresholds", "InferTypes"]
     assert dump(passes.run(small)) == FUSED
     assert dump(small) == BEFORE
 
@@ -97,7 +98,7 @@ def test_pipeline_keeps_the_meaning(network, interpret, seed, sizes, kind, form,
     reference = run_exact(imported.model, x)
     codes = imported.graph.spec.encode(x)
     np.testing.assert_array_equal(codes, reference.codes[imported.graph.input.origin])
-    for graph in (imported.graph, *(passes.run(imported.graph, passes.PIPELINE[:n]) for n in range(1, 6))):
+    for graph in (imported.graph, passes.run(imported.graph)):
         values = interpret(graph, codes)
         compared = 0
         for node in graph.nodes:

@@ -1,0 +1,89 @@
+"""Interval arithmetic, channel by channel: exact ranges of sums, codes and moved integers.
+
+An interval is a pair of int64 arrays ``[channels]``, least and greatest, over all pixels. Every bound is reached if the
+channels' integers are independent of each other; what two branches have in common is not looked at.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..ir import Window
+
+__all__ = ["Interval", "count_all", "count_steps", "dot_interval", "moved_interval", "partial_interval",
+           "pool_interval", "table_interval", "window_interval"]
+
+Interval = tuple[np.ndarray, np.ndarray]
+Bound = int | np.ndarray
+
+
+def dot_interval(weights: np.ndarray, low: Bound, high: Bound) -> Interval:
+    """The least and the greatest value of each row of ``weights`` (int64 ``[out, in]``) times inputs in [low, high].
+
+    The bounds are one for all inputs, or ``[in]``.
+    """
+    at_low, at_high = weights * low, weights * high
+    return np.minimum(at_low, at_high).sum(axis=1), np.maximum(at_low, at_high).sum(axis=1)
+
+
+def partial_interval(weights: np.ndarray, low: Bound, high: Bound) -> tuple[int, int]:
+    """What an accumulator may hold on the way to any row's sum, whatever the order: any subset of the terms."""
+    at_low, at_high = weights * low, weights * high
+    least = np.minimum(np.minimum(at_low, at_high), 0).sum(axis=1)
+    greatest = np.maximum(np.maximum(at_low, at_high), 0).sum(axis=1)
+    return int(least.min(initial=0)), int(greatest.max(initial=0))
+
+
+def window_interval(weights: np.ndarray, window: Window, size: tuple[int, int], low: Bound, high: Bound) -> Interval:
+    """As :func:`dot_interval` for a convolution: ``weights`` ``[out, taps, depth]``, over an image of ``size``.
+
+    Padding and inserted zeros are 0: at each position some taps drop out, and the bounds are those of the position
+    where they are widest. The bounds of the inputs are one for all, or ``[out, depth]``: of the channels that each
+    output sees.
+    """
+    if isinstance(low, np.ndarray) and isinstance(high, np.ndarray):
+        low, high = low[:, None, :], high[:, None, :]
+    at_low, at_high = weights * low, weights * high
+    inside = _patterns(window, size).astype(np.int64).T
+    least = np.minimum(at_low, at_high).sum(axis=2) @ inside
+    greatest = np.maximum(at_low, at_high).sum(axis=2) @ inside
+    return least.min(axis=1), greatest.max(axis=1)
+
+
+def pool_interval(window: Window, size: tuple[int, int], interval: Interval) -> Interval:
+    """What sums over a window reach: at each position as many terms as the image gives."""
+    terms = _patterns(window, size).sum(axis=1)
+    low, high = interval
+    return np.minimum(low * terms.min(), low * terms.max()), np.maximum(high * terms.min(), high * terms.max())
+
+
+def _patterns(window: Window, size: tuple[int, int]) -> np.ndarray:
+    """Which taps see the image, bool ``[patterns, taps]``: each combination that a position has, once."""
+    return np.unique(window.sources(*size) >= 0, axis=0)
+
+
+def moved_interval(index: np.ndarray, channels: int, interval: Interval) -> Interval:
+    """Of a rearrangement to ``channels`` channels: the hull of all that each channel takes in, zeros included."""
+    low, high = (np.where(index < 0, 0, bound[index % len(bound)]).reshape(-1, channels) for bound in interval)
+    return low.min(axis=0), high.max(axis=0)
+
+
+def table_interval(table: np.ndarray, first: int, interval: Interval) -> Interval:
+    """Of the entries that each channel reads."""
+    rows = np.broadcast_to(table, (len(interval[0]), table.shape[1]))
+    seen = [row[low - first : high - first + 1] for row, low, high in zip(rows, *interval, strict=True)]
+    return np.array([row.min() for row in seen]), np.array([row.max() for row in seen])
+
+
+def count_steps(integers: np.ndarray, thresholds: np.ndarray, falling: np.ndarray) -> np.ndarray:
+    """How many thresholds each integer meets: ``integers`` ``[channels]``, ``thresholds`` ``[channels, levels]``."""
+    column = integers[:, None]
+    return np.where(falling[:, None], column <= thresholds, column >= thresholds).sum(axis=1)
+
+
+def count_all(integers: np.ndarray, thresholds: np.ndarray, falling: np.ndarray) -> np.ndarray:
+    """How many thresholds of each channel each of ``integers [count]`` meets: int64 ``[channels, count]``."""
+    levels = thresholds.shape[1]
+    return np.stack([levels - np.searchsorted(row[::-1], integers, side="left") if falls
+                     else np.searchsorted(row, integers, side="right")
+                     for row, falls in zip(thresholds, falling, strict=True)])
