@@ -24,9 +24,11 @@ __all__ = ["WidthConverter", "WidthParameters"]
 
 @dataclass(frozen=True)
 class _Step:
-    """What one phase does with ``held`` lanes in the buffer: how many lanes come in, whether a word leaves."""
+    """What one phase does with ``held`` lanes in the buffer: how many are ``there`` with those that come in, whether a
+    word leaves, and how many are ``left``."""
 
     held: int
+    there: int
     takes: bool
     last: bool  # takes the last word of the pixel
     draining: bool  # after the last word
@@ -69,7 +71,7 @@ class WidthParameters:
             there = held + arriving
             gives = there >= self.lanes_out or coming == 0
             left = max(there - self.lanes_out, 0) if gives else there
-            steps.append(_Step(held, takes, takes and coming == 0, draining, gives, left))
+            steps.append(_Step(held, there, takes, takes and coming == 0, draining, gives, left))
             held = left
         return tuple(steps)
 
@@ -131,17 +133,20 @@ class WidthConverter(Unit):
 
         # The level of the buffer, and whether this is the pixel's last word, decide all of a phase.
         incoming = Value.cast(self.i.payload)
+        # Lanes that a phase leaves empty hold whatever is cheapest: each one picked from fewer places.
+        moved = Cat(buffer, Const(0, p.lanes_out * lane))
+        m.d.comb += [gather.eq(moved), remain.eq(moved[p.lanes_out * lane :] if p.lanes_in > p.lanes_out else buffer)]
         with m.Switch(held):
             for level in p.levels:
                 with m.Case(level):
                     there = Cat(buffer[: level * lane], incoming)
-                    m.d.comb += gather.eq(there[: p.lanes_out * lane])
                     steps = [step for step in p.steps if step.held == level]
                     for condition, step in self._distinct(m, steps, last_word, draining):
                         rest = there[p.lanes_out * lane :] if step.gives else there
+                        kept, given = step.left * lane, min(step.there, p.lanes_out) * step.gives * lane
                         with condition:
                             m.d.comb += [takes.eq(step.takes), stages.gives.eq(step.gives), next_held.eq(step.left),
-                                         remain.eq(rest)]
+                                         remain[:kept].eq(rest[:kept]), gather[:given].eq(there[:given])]
         m.d.comb += [
             stages.fire.eq(stages.ready & (~takes | self.i.valid)),
             self.i.ready.eq(stages.ready & takes),
