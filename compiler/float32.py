@@ -9,10 +9,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from . import functions
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 __all__ = ["MONOTONE", "OPERATIONS", "ROUNDINGS", "SIGN", "Chain", "Operation", "Quantiser", "Sign", "Steps", "Uniform"]
 
@@ -153,7 +157,7 @@ class Chain:
                 sign = -sign
         return sign
 
-    def then(self, kind: str, constant=0) -> Chain:
+    def then(self, kind: str, constant: ArrayLike = 0) -> Chain:
         """The chain with one more operation."""
         return replace(self, operations=(*self.operations, Operation(kind, np.asarray(constant))))
 

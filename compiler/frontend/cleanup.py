@@ -15,7 +15,7 @@ from onnx import numpy_helper
 
 from ...errors import UserError
 from ..quiet import quiet
-from .structure import MAX_ELEMENTS, check_structure, node_where
+from .structure import MAX_ELEMENTS, QUANT_OPERATORS, check_structure, node_where
 
 if TYPE_CHECKING:
     from qonnx.core.modelwrapper import ModelWrapper
@@ -52,7 +52,7 @@ def _transform(model: onnx.ModelProto) -> ModelWrapper:
     from qonnx.transformation.infer_shapes import InferShapes
     from qonnx.transformation.quant_constant_folding import FoldTransposeIntoQuantInit
 
-    steps = (InferShapes(), FoldConstants(exclude_op_types=["BipolarQuant", "Quant", "Trunc", "FloatQuant"]),
+    steps = (InferShapes(), FoldConstants(exclude_op_types=list(QUANT_OPERATORS)),
              FoldTransposeIntoQuantInit(), RemoveUnusedTensors(), RemoveStaticGraphInputs())
     clean = ModelWrapper(model)
     for step in steps:

@@ -1,21 +1,20 @@
-"""What the importer knows of a tensor while it walks the graph.
+"""What the importer knows of a tensor while it walks the graph: constants, quantised constants, or data.
 
-A tensor is a constant, a quantised constant (weights), a float32 expression of integers, or the codes of a quantiser.
-Shapes have the batch axis, which is 1; elements are always counted in C order, so a reshape changes nothing else.
+Data is an expression of an integer value, wherever its elements have been moved to meanwhile. Shapes have the batch
+axis, which is 1.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from fractions import Fraction
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ..float32 import Chain
-from ..ir import Value
+from ..ir import Value, canonical_order
 
-__all__ = ["Codes", "Constant", "Expression", "Flow", "Weights"]
+__all__ = ["Constant", "Data", "Flow", "Weights", "layout", "natural"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,45 +30,91 @@ class Constant:
 
 @dataclass(frozen=True, eq=False)
 class Weights:
-    """Quantised constants: ``codes`` (int64) times ``scale`` (float32, of the same shape)."""
+    """Quantised constants: ``codes`` (int64) times ``scale`` (float32, of the same shape).
+
+    ``bipolar`` tells that their quantiser knows -1 and +1 only.
+    """
 
     codes: np.ndarray
     scale: np.ndarray
+    bipolar: bool = False
 
     @property
     def shape(self) -> tuple[int, ...]:
         return self.codes.shape
 
+    @property
+    def array(self) -> np.ndarray:
+        """The constants as the model computes them, float32."""
+        return self.codes.astype(np.float32) * self.scale.astype(np.float32)
+
 
 @dataclass(frozen=True, eq=False)
-class Expression:
-    """float32 values: ``chain`` of the integer value ``base``.
+class Data:
+    """float32 values: ``chain`` of the integers of ``base``, at other places.
 
-    Where ``base`` is None the chain starts at the model's own float32 input, whose codes are not declared.
-    ``nodes`` are the names of the QONNX nodes that made it.
+    Element ``k`` of the model's tensor is the chain of element ``order[k]`` of the base, counted in its stream; -1 is
+    the integer 0. ``order`` is int64 of the tensor's shape. A chain without operations leaves integers, worth ``scale
+    / divisor`` each. Where ``base`` is None the chain starts at the model's own float32 input, whose codes are not
+    declared, and its constants are for all elements or for each of the input.
+
+    ``nodes`` are the QONNX nodes that computed on the way, and ``moved`` the last that moved elements with the word for
+    what it did. After ``ended`` nothing may be computed; ``host`` is what the host does, and ``result`` the shape that
+    this leaves, where it is another.
     """
 
     base: Value | None
     chain: Chain
-    shape: tuple[int, ...]
+    order: np.ndarray
     nodes: tuple[str, ...] = ()
+    moved: tuple[str, str] | None = None
+    ended: str = ""
+    host: tuple[str, ...] = ()
+    result: tuple[int, ...] | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.order.shape if self.result is None else self.result
+
+    @property
+    def integral(self) -> bool:
+        """Whether the values are integers times a scale."""
+        return self.base is not None and not self.chain.operations
+
+    @property
+    def scale(self) -> np.ndarray:
+        """The chain's scale, float64 ``[1]`` or ``[channels of the base]``."""
+        assert isinstance(self.chain.scale, np.ndarray)
+        return self.chain.scale
+
+    @property
+    def origin_order(self) -> np.ndarray | None:
+        """``order`` as ``Value.order`` has it for a value of the base's shape: None where it is the usual one."""
+        assert self.base is not None
+        flat = self.order.reshape(-1)
+        return None if np.array_equal(flat, canonical_order(self.base.shape)) else flat
+
+    def move(self, order: np.ndarray, name: str, kind: str) -> Data:
+        """The same values elsewhere."""
+        shuffled = kind == "reshape" and self.moved is not None and self.moved[1] == "transpose"
+        return replace(self, order=order, moved=(name, "shuffle" if shuffled else kind))
 
 
-@dataclass(frozen=True, eq=False)
-class Codes:
-    """Integers ``value``, each worth ``scale`` (float64, or the exact input scale) in the model's units."""
-
-    value: Value
-    scale: np.ndarray | Fraction
-    shape: tuple[int, ...]
-
-    def expression(self) -> Expression:
-        return Expression(self.value, Chain(self.scale), self.shape)
+Flow = Constant | Weights | Data
 
 
-Flow = Constant | Weights | Expression | Codes
+def natural(shape: tuple[int, ...]) -> np.ndarray:
+    """The order of a model's tensor ``[1, C, H, W]`` (or fewer axes) in the stream that has its channels last."""
+    return canonical_order(layout(np.empty(shape, dtype=np.bool_))[0]).reshape(shape)
 
 
-def elements(shape: tuple[int, ...]) -> int:
-    """How many elements one frame has."""
-    return math.prod(shape[1:])
+def layout(order: np.ndarray) -> tuple[tuple[int, ...], np.ndarray]:
+    """The shape of the stream that has a tensor's channels last, and the elements of ``order`` in that stream's order.
+
+    A tensor of two axes, or of more than four, is a vector.
+    """
+    if order.ndim == 4:
+        return (*order.shape[2:], order.shape[1]), order[0].transpose(1, 2, 0).reshape(-1)
+    if order.ndim == 3:
+        return (1, order.shape[2], order.shape[1]), order[0].T.reshape(-1)
+    return (math.prod(order.shape),), order.reshape(-1)

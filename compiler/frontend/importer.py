@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,13 +10,14 @@ from typing import TYPE_CHECKING
 import onnx
 
 from ...errors import UserError
-from ..ir import BIPOLAR, Graph, IntType
+from ..ir import BIPOLAR, Graph, IntType, Node
+from .arrange import arrange
 from .cleanup import cleanup
-from .flows import Codes, Constant, Weights
+from .flows import Data
 from .load import load_model
 from .ops import OPERATORS, REFUSED
 from .structure import node_where
-from .walk import Walk
+from .walk import Walk, shapes_of
 
 if TYPE_CHECKING:
     from qonnx.core.modelwrapper import ModelWrapper
@@ -92,36 +92,45 @@ def import_proto(proto: onnx.ModelProto, *, input_type: str | IntType | None = N
 
 def _build(walk: Walk, name: str) -> Graph:
     """Visit every node in order; the graph that was built."""
-    walk.check_chain()
-    for node in walk.graph.node:
+    inferred = shapes_of(walk.model)
+    last = {tensor: place for place, node in enumerate(walk.graph.node) for tensor in node.input}
+    end = walk.graph.output[0].name
+    for place, node in enumerate(walk.graph.node):
         {**OPERATORS, **REFUSED}.get(node.op_type, _unknown)(walk, node)
-        _check_shape(walk, node)
-    where = f"tensor {walk.graph.output[0].name!r}"
-    if walk.graph.output[0].name not in walk.flows:
+        walk.check_shape(node, inferred)
+        for tensor in node.input:  # a tensor that nobody reads any more takes no memory
+            if last[tensor] == place and tensor != end:
+                walk.flows.pop(tensor, None)
+    where = f"tensor {end!r}"
+    if end not in walk.flows:
         raise UserError("the output is a node's second output", where=where, remedy="export the logits")
-    result = walk.flows[walk.graph.output[0].name]
-    if isinstance(result, Constant | Weights):
+    result = walk.flows[end]
+    if not isinstance(result, Data):
         raise UserError("the output does not depend on the input", where=where, remedy="export the whole network")
-    if isinstance(result, Codes):
-        result = result.expression()
     if result.base is None or walk.input is None or walk.spec is None:
         raise UserError("the network quantises nothing", where=where,
                         remedy="train it with Brevitas' quantised layers")
     if not walk.nodes:
         raise UserError("the network has no layer", where=where, remedy="export the whole network")
-    if len(result.shape) < 2 or math.prod(result.shape) != result.shape[-1]:
-        raise UserError(f"the output has the shape {list(result.shape)}; supported is [1, channels]", where=where,
-                        remedy="flatten the output")
-    return Graph(name, walk.spec, walk.input, tuple(walk.nodes), result.base.name, result.chain)
+    if (result.order < 0).any():
+        result = arrange(walk, walk.graph.node[-1], result)
+        assert result.base is not None
+    nodes = _read_ones(walk, result.base.name)
+    return Graph(name, walk.spec, walk.input, nodes, result.base.name, result.chain, order=result.origin_order,
+                 host=result.host)
 
 
-def _check_shape(walk: Walk, node: onnx.NodeProto) -> None:
-    """ONNX's own shape inference found the same."""
-    name = node.output[0]
-    found, inferred = walk.flows[name].shape, walk.model.get_tensor_shape(name)
-    if inferred is None or tuple(inferred) != found:
-        raise UserError(f"gives {list(found)}, but ONNX's shape inference finds {inferred}", where=node_where(node),
-                        remedy="check the shapes and attributes of this node")
+def _read_ones(walk: Walk, output: str) -> tuple[Node, ...]:
+    """The nodes whose values are read. A twin takes the name of the node that it has replaced altogether."""
+    needed, kept = {output}, []
+    for node in reversed(walk.nodes):
+        made = node.output if isinstance(node.output, str) else node.output.name
+        if made in needed:
+            needed.update(node.inputs)
+            kept.append(node)
+    names = {node.name for node in kept}
+    spare = {twin: original for twin, original in walk.twins.items() if twin in names and original not in names}
+    return tuple(replace(node, name=spare.get(node.name, node.name)) for node in reversed(kept))
 
 
 def _unknown(walk: Walk, node: onnx.NodeProto) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .flows import Codes, Constant, Expression, Flow
+from .arrange import fit
+from .flows import Constant, Data
+from .ops_join import combine
 from .structure import refuse
 
 if TYPE_CHECKING:
@@ -15,56 +18,50 @@ if TYPE_CHECKING:
 
     from .walk import Walk
 
-__all__ = ["batch_normalization", "binary", "clip", "elementwise", "neg", "relu"]
+__all__ = ["batch_normalization", "binary", "clip", "elementwise", "neg", "step"]
 
 
-def elementwise(walk: Walk, node: NodeProto, flow: Flow, *steps: tuple[str, ArrayLike]) -> None:
-    """Append float32 steps with constants to the expression, one value an element of the frame or one for all."""
-    expression = as_expression(node, flow)
+def elementwise(walk: Walk, node: NodeProto, data: Data, *steps: tuple[str, ArrayLike]) -> None:
+    """Append float32 steps to the data's expression; their constants broadcast to its shape. Sets the output."""
     for kind, constant in steps:
-        constant = np.asarray(constant)
-        if constant.dtype != np.float32:
-            raise refuse(node, f"has a constant of type {constant.dtype}; supported is float32",
-                          "export it as float32")
-        try:
-            shape = np.broadcast_shapes(constant.shape, expression.shape)
-        except ValueError:
-            shape = ()
-        if shape != expression.shape:
-            raise refuse(node, f"has a constant of shape {list(constant.shape)} for a tensor of shape "
-                          f"{list(expression.shape)}", "use one value for all elements, or one for each channel")
-        flat = np.broadcast_to(constant, expression.shape).reshape(-1)
-        constant = flat[:1] if (flat == flat[0]).all() else flat
-        expression = Expression(expression.base, expression.chain.then(kind, constant), expression.shape,
-                                (*expression.nodes, node.name))
-    walk.flows[node.output[0]] = expression
+        array = np.asarray(constant)
+        if array.dtype != np.float32:
+            raise refuse(node, f"has a constant of type {array.dtype}; supported is float32", "export it as float32")
+        data, constants = fit(walk, node, data, array)
+        data = replace(data, chain=data.chain.then(kind, constants), nodes=(*data.nodes, node.name))
+    walk.set(node, data)
 
 
-def as_expression(node: NodeProto, flow: Flow) -> Expression:
-    if isinstance(flow, Expression):
-        return flow
-    if isinstance(flow, Codes):
-        return flow.expression()
-    raise refuse(node, "computes on quantised constants", "apply it before the weights' quantiser")
+def step(kind: str):
+    """An activation function of its input alone."""
+
+    def read(walk: Walk, node: NodeProto) -> None:
+        elementwise(walk, node, walk.data(node), (kind, np.float32(0)))
+
+    return read
 
 
 def binary(forward: str, backward: str):
-    """An arithmetic operator with a constant on one side; ``backward`` is with the constant on the left."""
+    """An arithmetic operator: with a constant on one side (``backward``: on the left), of constants, or of data."""
+    function = {"add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.divide}[forward]
 
     def read(walk: Walk, node: NodeProto) -> None:
         left, right = (walk.flow(node, position) for position in (0, 1))
-        if isinstance(right, Constant):
+        if not isinstance(left, Data) and not isinstance(right, Data):
+            walk.set(node, Constant(function(walk.floats(node, 0), walk.floats(node, 1))))
+        elif not isinstance(right, Data):
             if forward == "div" and (right.array == 0).any():
                 raise refuse(node, "divides by zero", "repair the constant")
-            elementwise(walk, node, left, (forward, right.array))
-        elif isinstance(left, Constant) and backward:
-            elementwise(walk, node, right, (backward, left.array))
-        elif isinstance(left, Constant):
-            raise refuse(node, "divides a constant by the data, which is not monotone",
-                          "divide by constants only")
+            elementwise(walk, node, walk.data(node), (forward, walk.floats(node, 1)))
+        elif not isinstance(left, Data) and backward:
+            elementwise(walk, node, walk.data(node, 1), (backward, walk.floats(node, 0)))
+        elif not isinstance(left, Data):
+            raise refuse(node, "divides a constant by the data, which is not monotone", "divide by constants only")
+        elif forward in ("add", "sub"):
+            combine(walk, node, (1, -1 if forward == "sub" else 1))
         else:
-            raise refuse(node, "joins two branches of the network; supported are chains of layers",
-                          "remove the residual connection")
+            raise refuse(node, f"{'multiplies' if forward == 'mul' else 'divides'} two branches of the network; "
+                         "supported are constants on one side", "replace the gate by an addition or a constant")
 
     return read
 
@@ -85,15 +82,11 @@ def _bounds(walk: Walk, node: NodeProto):
 
 
 def clip(walk: Walk, node: NodeProto) -> None:
-    elementwise(walk, node, walk.flow(node, 0), *_bounds(walk, node))
-
-
-def relu(walk: Walk, node: NodeProto) -> None:
-    elementwise(walk, node, walk.flow(node, 0), ("max", np.float32(0)))
+    elementwise(walk, node, walk.data(node), *_bounds(walk, node))
 
 
 def neg(walk: Walk, node: NodeProto) -> None:
-    elementwise(walk, node, walk.flow(node, 0), ("mul", np.float32(-1)))
+    elementwise(walk, node, walk.data(node), ("mul", np.float32(-1)))
 
 
 def batch_normalization(walk: Walk, node: NodeProto) -> None:
@@ -105,12 +98,12 @@ def batch_normalization(walk: Walk, node: NodeProto) -> None:
     spread = variance + epsilon
     if (variance < 0).any() or not (spread > 0).all():
         raise refuse(node, f"has a variance of {float(variance.min())!r}; variance plus epsilon must be positive",
-                      "repair the running variance, or set a larger eps")
-    flow = walk.flow(node, 0)
+                     "repair the running variance, or set a larger eps")
+    data = walk.data(node)
     for parameter in (scale, bias, mean, variance):
-        if len(flow.shape) < 2 or parameter.shape != flow.shape[1:2]:
+        if len(data.shape) < 2 or parameter.shape != data.shape[1:2]:
             raise refuse(node, f"has parameters of shape {list(parameter.shape)} for a tensor of shape "
-                          f"{list(flow.shape)}", "give one of each for each channel, the second axis")
-    tail = (1,) * (len(flow.shape) - 2)
+                         f"{list(data.shape)}", "give one of each for each channel, the second axis")
+    tail = (1,) * (len(data.shape) - 2)
     steps = (("sub", mean), ("div", np.sqrt(spread)), ("mul", scale), ("add", bias))
-    elementwise(walk, node, flow, *((kind, np.reshape(c, (1, -1, *tail))) for kind, c in steps))
+    elementwise(walk, node, data, *((kind, np.reshape(c, (1, -1, *tail))) for kind, c in steps))

@@ -1,24 +1,27 @@
-"""Operators that move data without changing it. The batch axis stays first; elements stay in C order."""
+"""Operators that give a tensor another shape, its elements in C order as before. The batch axis stays first."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .flows import Codes, Constant, Expression, Flow, Weights
+from .flows import Constant, Data, Flow, Weights
 from .structure import refuse
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from onnx import NodeProto
 
     from .walk import Walk
 
-__all__ = ["dropout", "identity", "reshape", "transpose"]
+__all__ = ["dropout", "identity", "move", "reshape"]
 
 
 def identity(walk: Walk, node: NodeProto) -> None:
-    walk.flows[node.output[0]] = walk.flow(node, 0)
+    walk.set(node, walk.flow(node, 0))
 
 
 def dropout(walk: Walk, node: NodeProto) -> None:
@@ -27,7 +30,27 @@ def dropout(walk: Walk, node: NodeProto) -> None:
     identity(walk, node)
 
 
+def move(walk: Walk, node: NodeProto, kind: str, function: Callable[[np.ndarray], np.ndarray], output: int = 0,
+         flow: Flow | None = None) -> None:
+    """Set an output to ``function`` of the input's elements: of numbers, or of where the data's elements lie."""
+    flow = walk.flow(node, 0) if flow is None else flow
+    if isinstance(flow, Constant):
+        result: Flow = Constant(function(flow.array))
+    elif isinstance(flow, Weights):
+        result = Weights(function(flow.codes), function(flow.scale), flow.bipolar)
+    else:
+        order = function(flow.order)
+        if not order.ndim or order.shape[0] != 1:
+            raise refuse(node, f"makes {list(order.shape)} of a tensor of shape {list(flow.shape)}; the batch axis "
+                         "must stay", "keep the batch axis first")
+        if not order.size:
+            raise refuse(node, f"leaves nothing of a tensor of shape {list(flow.shape)}", "repair the operator's range")
+        result = flow.move(np.asarray(order, dtype=np.int64), node.name, kind)
+    walk.flows[node.output[output]] = result
+
+
 def reshape(walk: Walk, node: NodeProto) -> None:
+    """Reshape, Flatten, Squeeze and Unsqueeze."""
     flow = walk.flow(node, 0)
     rank = len(flow.shape)
     if node.op_type == "Flatten":
@@ -38,7 +61,7 @@ def reshape(walk: Walk, node: NodeProto) -> None:
         _keep_batch(node, flow, axis == 0)
         target = [int(np.prod(flow.shape[:axis], dtype=np.int64)), -1]
     elif node.op_type == "Reshape":
-        target = [int(d) for d in walk.constant(node, 1).reshape(-1)]
+        target = walk.integers(node, 1, "shape") or []
         if not walk.attribute(node, "allowzero", "INT", 0):
             target = [flow.shape[i] if d == 0 and i < len(flow.shape) else d for i, d in enumerate(target)]
     else:
@@ -47,55 +70,34 @@ def reshape(walk: Walk, node: NodeProto) -> None:
         shape = np.empty(flow.shape, dtype=np.bool_).reshape(target).shape
     except (ValueError, TypeError):
         raise refuse(node, f"makes {target} of a tensor of shape {list(flow.shape)}", "repair the shape") from None
-    if isinstance(flow, Constant):
-        walk.flows[node.output[0]] = Constant(flow.array.reshape(shape))
-    elif isinstance(flow, Weights):
-        walk.flows[node.output[0]] = Weights(flow.codes.reshape(shape), flow.scale.reshape(shape))
-    elif not shape or shape[0] != 1:
-        raise refuse(node, f"makes {list(shape)} of a tensor of shape {list(flow.shape)}; the batch axis must stay",
-                      "reshape with the batch axis first")
-    else:
-        walk.flows[node.output[0]] = walk.reshaped(flow, shape)
+    if isinstance(flow, Data) and flow.result is not None:
+        raise refuse(node, f"reshapes the result of {flow.ended}", "end the network there")
+    kind = "flatten" if node.op_type == "Flatten" else "reshape"
+    moved = flow.moved if isinstance(flow, Data) else None
+    move(walk, node, kind, lambda array: array.reshape(shape))
+    result = walk.flows[node.output[0]]
+    if isinstance(result, Data) and moved is not None and kind == "reshape" and moved[1] != "transpose":
+        walk.set(node, replace(result, moved=moved))  # what moved elements before says more
 
 
 def _keep_batch(node: NodeProto, flow: Flow, moves: bool) -> None:
-    if moves and isinstance(flow, Expression | Codes):
+    if moves and isinstance(flow, Data):
         raise refuse(node, "moves the batch axis", "reshape with the batch axis first")
 
 
 def _axes(walk: Walk, node: NodeProto, flow: Flow) -> list[int]:
     """The shape after Squeeze or Unsqueeze, whose axes are an attribute (opset < 13) or an input."""
-    axes = walk.attribute(node, "axes", "INTS")
-    if axes is None and walk.has_input(node, 1):
-        axes = walk.constant(node, 1).reshape(-1)
+    axes = walk.integers(node, 1, "axes")
     squeezes = node.op_type == "Squeeze"
     if axes is None:
         axes = [i for i, d in enumerate(flow.shape) if d == 1] if squeezes else []
     rank = len(flow.shape) if squeezes else len(flow.shape) + len(axes)
-    places = {int(a) + rank * (a < 0) for a in axes}
+    places = {a + rank * (a < 0) for a in axes}
     legal = len(places) == len(axes) and places <= set(range(rank))
     if not legal or (squeezes and any(flow.shape[i] != 1 for i in places)):
-        raise refuse(node, f"cannot have the axes {[int(a) for a in axes]} for a tensor of shape {list(flow.shape)}",
-                      "repair the axes")
+        raise refuse(node, f"cannot have the axes {axes} for a tensor of shape {list(flow.shape)}", "repair the axes")
     _keep_batch(node, flow, 0 in places)
     if squeezes:
         return [d for i, d in enumerate(flow.shape) if i not in places]
     rest = iter(flow.shape)
     return [1 if i in places else next(rest) for i in range(rank)]
-
-
-def transpose(walk: Walk, node: NodeProto) -> None:
-    flow = walk.flow(node, 0)
-    rank = len(flow.shape)
-    axes = list(walk.attribute(node, "perm", "INTS", range(rank)[::-1]))
-    if sorted(axes) != list(range(rank)):
-        raise refuse(node, f"permutes {rank} axes by {axes}", "repair the permutation")
-    if isinstance(flow, Constant):
-        walk.flows[node.output[0]] = Constant(flow.array.transpose(axes))
-    elif isinstance(flow, Weights):
-        walk.flows[node.output[0]] = Weights(flow.codes.transpose(axes), flow.scale.transpose(axes))
-    elif axes[0] != 0 or [a for a in axes if flow.shape[a] != 1] != [a for a in range(rank) if flow.shape[a] != 1]:
-        raise refuse(node, "transposes the data; supported is a transpose of constants",
-                      "reorder the data before the network")
-    else:
-        walk.flows[node.output[0]] = walk.reshaped(flow, tuple(flow.shape[a] for a in axes))

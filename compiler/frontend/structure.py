@@ -17,7 +17,9 @@ __all__ = ["QUANT_DOMAIN", "QUANT_DOMAINS", "check_structure", "node_where", "re
 QUANT_DOMAIN = "qonnx.custom_op.general"
 QUANT_DOMAINS = ("onnx.brevitas", "finn.custom_op.general", QUANT_DOMAIN)
 """Spellings of the domain of quantisers, oldest first."""
-QUANT_OPERATORS = ("BipolarQuant", "Quant", "Trunc", "FloatQuant")
+QUANT_OPERATORS = {"BipolarQuant": (2,), "FloatQuant": (), "IntQuant": (4,), "MultiThreshold": (2,), "Quant": (4,),
+                   "Trunc": (5, 6)}
+"""Quantisers, and how many inputs each may have."""
 OPSETS = (7, 24)
 MAX_ELEMENTS = 1 << 24
 """The most elements that one frame may have."""
@@ -158,8 +160,10 @@ def _check_operators(model: onnx.ModelProto, supported: frozenset[str], known: f
     context.opset_imports = {"": versions[""]}
     for node in model.graph.node:
         where = node_where(node)
-        if node.op_type == "BipolarQuant" and len(node.input) != 2:
-            raise UserError(f"must have 2 inputs, not {len(node.input)}", where=where, remedy="export the model again")
+        counts = QUANT_OPERATORS.get(node.op_type)
+        if counts and len(node.input) not in counts:
+            raise UserError(f"must have {' or '.join(map(str, counts))} inputs, not {len(node.input)}", where=where,
+                            remedy="export the model again")
         if node.op_type in QUANT_OPERATORS:
             if node.domain not in QUANT_DOMAINS:
                 raise UserError(f"is of the domain {node.domain!r}; quantisers are known in "
@@ -176,7 +180,9 @@ def _check_operators(model: onnx.ModelProto, supported: frozenset[str], known: f
             _check_node(node, context)
     # qonnx executes constants in the opset that stands first.
     del model.opset_import[:]
-    model.opset_import.extend([onnx.helper.make_opsetid("", versions[""]), onnx.helper.make_opsetid(QUANT_DOMAIN, 1)])
+    second = any(node.op_type == "Trunc" and len(node.input) == 6 for node in model.graph.node)
+    model.opset_import.extend([onnx.helper.make_opsetid("", versions[""]),
+                               onnx.helper.make_opsetid(QUANT_DOMAIN, 2 if second else 1)])
 
 
 def _check_node(node: onnx.NodeProto, context) -> None:

@@ -108,7 +108,10 @@ class Builder:
     def model(self, *, outputs: list[str] | None = None, inputs: list | None = None,
               ir_version: int = 10) -> onnx.ModelProto:
         infos = inputs or [helper.make_tensor_value_info("x", TensorProto.FLOAT, list(self.shape))]
-        ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs or [self.last]]
+        indices = {name for node in self.nodes for name in (
+            node.output if node.op_type == "ArgMax" else node.output[1:] if node.op_type == "TopK" else ())}
+        ends = [helper.make_tensor_value_info(name, TensorProto.INT64 if name in indices else TensorProto.FLOAT, None)
+                for name in outputs or [self.last]]
         graph = helper.make_graph(self.nodes, "net", infos, ends, self.initializers)
         opsets = [helper.make_opsetid("", self.opset)]
         if self.quant:

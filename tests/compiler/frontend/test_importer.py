@@ -148,8 +148,10 @@ def test_reshapes(builder, op):
     net = builder((1, 1, 8) if op == "Squeeze" else (1, 2, 4))
     net.node(op, ..., *([np.int64([0, 8])] if op == "Reshape" else [np.int64([1])] if op == "Squeeze" else []))
     graph = import_proto(two_layers(net).model()).graph
-    assert graph.input.shape == (8,)
+    assert graph.input.shape == ((1, 8, 1) if op == "Squeeze" else (1, 4, 2))
     assert graph.spec.shape == ((1, 8) if op == "Squeeze" else (2, 4))
+    in_order = import_proto(two_layers(builder()).model()).graph.nodes[0].weights
+    np.testing.assert_array_equal(graph.nodes[0].weights[:, graph.input.origin_order], in_order)
 
 
 def test_declared_input(builder):
@@ -160,7 +162,7 @@ def test_declared_input(builder):
     assert graph.spec.encoder is None
     expression = graph.nodes[0]
     assert (expression.name, expression.input) == ("Sub_1", "x")
-    assert expression.chain.scale == Fraction(1, 255)
+    assert (expression.chain.scale.tolist(), expression.chain.divisor) == ([1], 255)
     np.testing.assert_array_equal(expression.chain.operations[1].constant, np.arange(8, dtype=np.float32))
 
 

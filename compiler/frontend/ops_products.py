@@ -1,0 +1,147 @@
+"""Products of data and weights: Gemm and MatMul here, and what convolutions share with them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..float32 import Chain
+from ..ir import Conv, IntType, MatMul, Value, Window
+from .arrange import arrange, as_stream
+from .codes import integers
+from .dyadic import exact_product
+from .flows import Data, Weights
+from .ops_elementwise import elementwise
+from .structure import refuse
+from .weights import channel_scale, kind_of, read_weights
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+    from onnx import NodeProto
+
+    from .walk import Walk
+
+__all__ = ["gemm", "matmul", "product", "with_bias"]
+
+_BITS = 48
+"""Bits that an accumulator may have: beyond, float64 could not hold it times a scale."""
+_QUANTISE = "put a quantiser (Brevitas: QuantIdentity) before the layer"
+
+
+def product(walk: Walk, node: NodeProto, data: Data, weights: Weights, *, window: Window | None = None,
+            groups: int = 1) -> Data:
+    """Emit ``y = W x``; what it gives, in the order of its own stream after a batch axis.
+
+    ``weights`` are ``[out, in]`` in stream order or, with a window, ``[out, kh, kw, in / groups]``.
+    """
+    base = data.base
+    assert base is not None
+    codes = np.ascontiguousarray(weights.codes)
+    codes.flags.writeable = False
+    scale = _scales(node, data, channel_scale(node, weights.scale), len(codes), groups)
+    padded = window is not None and (any(window.pads) or window.insert != (1, 1))
+    low, high = (min(base.lo, 0), max(base.hi, 0)) if padded else (base.lo, base.hi)
+    rows = codes.reshape(len(codes), -1)
+    if max(-low, high) * int(np.abs(rows).sum(axis=1, dtype=object).max()) >= 1 << _BITS - 1:
+        raise refuse(node, f"multiplies {base.type} data by weights of up to {int(np.abs(rows).max())}: its sums would "
+                     f"need more than {_BITS} bits", "use fewer bits; " + _QUANTISE)
+    positive, negative = np.maximum(rows, 0).sum(axis=1), np.minimum(rows, 0).sum(axis=1)
+    least, greatest = int((positive * low + negative * high).min()), int((positive * high + negative * low).max())
+    shape = (len(codes),) if window is None else (*window.output(*base.shape[:2]), len(codes))
+    name, kind = node.output[0], kind_of(codes, weights.bipolar)
+    value = Value(name, shape, IntType.spanning(least, greatest), least, greatest, origin=name)
+    if window is None:
+        walk.emit(MatMul(walk.node_name(node), base.name, value, codes, kind))
+    else:
+        walk.emit(Conv(walk.node_name(node), base.name, value, codes, kind, window, groups))
+    order = np.arange(value.elements, dtype=np.int64).reshape(1, *shape)
+    return Data(value, Chain(scale, divisor=data.chain.divisor), order)
+
+
+def _scales(node: NodeProto, data: Data, channel: np.ndarray, outputs: int, groups: int) -> np.ndarray:
+    """The exact product of the data's scale and the weights', for each output channel."""
+    assert data.base is not None
+    source = data.scale
+    if len(source) > 1:
+        per_group = np.broadcast_to(source, data.base.channels).reshape(groups, -1)
+        if not (per_group == per_group[:, :1]).all():
+            raise refuse(node, "adds up channels of different scales",
+                         "quantise per tensor before it, the branches of a Concat by one shared quantiser")
+        source = np.repeat(per_group[:, 0], outputs // groups)
+    scale = exact_product(source, channel)
+    if scale is None:
+        raise refuse(node, "multiplies by a third scale, and float64 does not hold the product of the three", _QUANTISE)
+    return scale[:1] if (scale == scale[0]).all() else scale
+
+
+def with_bias(walk: Walk, node: NodeProto, data: Data, *steps: tuple[str, ArrayLike]) -> None:
+    """Set the output: the product in its model's layout, and what the operator itself does to it afterwards."""
+    assert data.base is not None
+    value = replace(data.base, order=data.origin_order)
+    walk.nodes[-1] = replace(walk.nodes[-1], output=value)
+    data = replace(data, base=value)
+    walk.set(node, data)
+    if steps:
+        elementwise(walk, node, data, *steps)
+
+
+def gemm(walk: Walk, node: NodeProto) -> None:
+    """alpha x W + beta C."""
+    if walk.attribute(node, "transA", "INT", 0):
+        raise refuse(node, "transposes its data (transA=1); supported is transA=0", "export torch.nn.Linear layers")
+    data = _linear(walk, node, transposed=bool(walk.attribute(node, "transB", "INT", 0)))
+    alpha, beta = (np.float32(walk.attribute(node, name, "FLOAT", 1.0)) for name in ("alpha", "beta"))
+    steps: list[tuple[str, ArrayLike]] = [("mul", alpha)] if alpha != 1 else []
+    if walk.has_input(node, 2):
+        bias = walk.floats(node, 2)
+        steps.append(("add", bias if beta == 1 else beta * bias))
+    with_bias(walk, node, data, *steps)
+
+
+def matmul(walk: Walk, node: NodeProto) -> None:
+    """x W, on the last axis."""
+    with_bias(walk, node, _linear(walk, node, transposed=False))
+
+
+def _linear(walk: Walk, node: NodeProto, transposed: bool) -> Data:
+    if not isinstance(walk.flow(node, 0), Data):
+        raise refuse(node, "has the weights on the left; supported is data times weights",
+                     "compute x @ W, as torch.nn.Linear does")
+    weights = _matrix(walk, node, transposed)
+    data = integers(walk, node, 0, "multiplies")
+    outputs, inputs = weights.shape
+    if data.shape[-1] != inputs or (node.op_type == "Gemm" and len(data.shape) != 2):
+        raise refuse(node, f"multiplies a tensor of shape {list(data.shape)} by weights for {inputs} features",
+                     "flatten the data before the layer, or repair the layer's size")
+    pixels = data.order.size // inputs
+    if pixels == 1:
+        result = product(walk, node, *_absorbed(walk, node, data, weights))
+        return replace(result, order=result.order.reshape(*data.shape[:-1], outputs))
+    # The same product for each pixel: a convolution of one tap on the image whose channels are the features.
+    rows = data.shape[1] if len(data.shape) == 4 else 1
+    shape = (rows, pixels // rows, inputs)
+    image = as_stream(walk, node, data, shape, data.order.reshape(-1))
+    tap = Weights(weights.codes[:, None, None], weights.scale[:, None, None], weights.bipolar)
+    result = product(walk, node, image, tap, window=Window((1, 1)))
+    return replace(result, order=result.order.reshape(*data.shape[:-1], outputs))
+
+
+def _matrix(walk: Walk, node: NodeProto, transposed: bool) -> Weights:
+    """The second operand as ``[out, in]`` weights."""
+    weights = read_weights(walk, node, 1, axis=0 if transposed else 1)
+    if len(weights.shape) != 2:
+        raise refuse(node, f"has weights of shape {list(weights.shape)}; supported are matrices", "use linear layers")
+    return weights if transposed else Weights(weights.codes.T, weights.scale.T, weights.bipolar)
+
+
+def _absorbed(walk: Walk, node: NodeProto, data: Data, weights: Weights) -> tuple[Data, Weights]:
+    """The product of a vector in whatever order its elements come: the weights' columns are put in that order."""
+    assert data.base is not None
+    flat = data.order.reshape(-1)
+    if not np.array_equal(np.sort(flat), np.arange(data.base.elements)):
+        data = arrange(walk, node, data)
+        flat = data.order.reshape(-1)
+    columns = np.argsort(flat)
+    return data, Weights(weights.codes[:, columns], weights.scale[:, columns], weights.bipolar)
