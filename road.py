@@ -35,7 +35,7 @@ def train_recipe(name: str, output: Path, *, data: Path | None, test_data: Path 
     for path in (output, test_data):
         check_file(path)
     trained = quant.train(recipe, data=data, epochs=epochs, seed=seed, console=console)
-    quant.export(trained.module, output, (1, recipe.inputs), quant.metadata(recipe))
+    quant.export(trained.module, output, (1, *recipe.shape), quant.metadata(recipe))
     if test_data is not None:
         split = quant.load(recipe.dataset, data)
         with test_data.open("wb") as file:  # a name given to NumPy would gain an ending
@@ -76,8 +76,8 @@ def check_torch(trained: Trained, model: Path, console: Console, *, data: Path |
     imported = compiler.load(model, input=recipe.input_type, input_scale=recipe.input_scale).imported
     codes = split.x_test[:frames].reshape(-1, recipe.inputs).astype(np.int64)
     exact = reference.run_exact(imported.model, codes, imported.graph.spec)
-    torch_run = quant.boundaries(trained.module, quant.units(codes, split))
-    explained = reference.explain(exact, dict(zip(exact.codes, torch_run.codes, strict=True)), torch_run.logits)
+    torch_run = quant.boundaries(trained.module, quant.units(codes, recipe))
+    explained = reference.explain(exact, torch_run.codes, torch_run.outputs)
     console.print(f"torch = file on {len(codes)} test images; frames parted by ties: {sum(explained.parted.values())}",
                   highlight=False)
 

@@ -4,7 +4,7 @@
 
     recipe = recipes.get("digits-w1a1")
     trained = train(recipe)
-    export(trained.module, "digits.onnx", (1, recipe.inputs), metadata(recipe))
+    export(trained.module, "digits.onnx", (1, *recipe.shape), metadata(recipe))
 
 torch, brevitas and what they ask for are the extra ``[train]``; importing this package without them raises a
 ``UserError`` that says what to install. That is a look-up alone: torch loads with the first name that needs it.

@@ -1,7 +1,8 @@
 """The data sets of the recipes, as raw integer codes: the trainer sees what the accelerator takes, times a scale.
 
 ``digits`` is scikit-learn's embedded copy of the UCI optical digits (1,797 images of 8 x 8, 0..16), split once and for
-all; ``mnist`` is the four IDX files, from a folder or fetched with checksums. Nothing is ever unpickled.
+all; ``mnist`` is the four IDX files, from a folder or fetched with checksums; ``mnist-SHAPE`` is the same images in
+another network's shape (:mod:`.derived`). Nothing is ever unpickled.
 """
 
 from __future__ import annotations
@@ -9,13 +10,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import UserError
 from ..idx import read_idx
+from .derived import DERIVED, View
 
 __all__ = ["DATASETS", "MIRRORS", "Split", "load"]
 
@@ -35,9 +36,10 @@ _MNIST = {
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """A data set as integers: raw codes ``x`` uint8 ``[images, rows, columns]``, labels ``y`` int64 ``[images]``.
+    """A data set as integers: raw codes ``x`` ``[frames, ...]`` and labels ``y`` int64 ``[frames]``.
 
-    ``code * scale`` is the value in the model's own units; ``bits`` is the width of an unsigned code.
+    Codes are uint8, or int8 of -1 and +1; images are ``[frames, rows, columns]`` or with channels before the rows.
+    What a code is worth in a model's own units is the recipe's to say.
     """
 
     name: str
@@ -45,8 +47,6 @@ class Split:
     y_train: np.ndarray
     x_test: np.ndarray
     y_test: np.ndarray
-    scale: Fraction
-    bits: int
 
     @property
     def classes(self) -> int:
@@ -70,11 +70,11 @@ def _digits(folder: Path | None) -> Split:
     from sklearn.datasets import load_digits  # half a second, for this data set alone
 
     images, labels = load_digits(return_X_y=True)
-    x, y = images.astype(np.uint8).reshape(-1, 8, 8), labels.astype(np.int64)
+    x, y = np.asarray(images, np.uint8).reshape(-1, 8, 8), np.asarray(labels, np.int64)
     test = np.zeros(len(y), dtype=bool)
     for label in range(10):
         test[np.flatnonzero(y == label)[::5]] = True
-    return Split("digits", x[~test], y[~test], x[test], y[test], Fraction(1, 16), 5)
+    return Split("digits", x[~test], y[~test], x[test], y[test])
 
 
 def _mnist(folder: Path | None) -> Split:
@@ -94,7 +94,7 @@ def _mnist(folder: Path | None) -> Split:
             )
         if y.dtype != np.uint8 or y.max() > 9:
             raise UserError("labels must be bytes 0 to 9", where=str(path))
-    return Split("mnist", x_train, y_train.astype(np.int64), x_test, y_test.astype(np.int64), Fraction(1, 255), 8)
+    return Split("mnist", x_train, y_train.astype(np.int64), x_test, y_test.astype(np.int64))
 
 
 def _find(folder: Path) -> dict[str, Path]:
@@ -136,4 +136,16 @@ def _fetch() -> dict[str, Path]:
     return found
 
 
-DATASETS: dict[str, Callable[[Path | None], Split]] = {"digits": _digits, "mnist": _mnist}
+def _derived(view: View, name: str) -> Callable[[Path | None], Split]:
+    def build(folder: Path | None) -> Split:
+        split = _mnist(folder)
+        return Split(name, *view(split.x_train, split.y_train), *view(split.x_test, split.y_test))
+
+    return build
+
+
+DATASETS: dict[str, Callable[[Path | None], Split]] = {
+    "digits": _digits,
+    "mnist": _mnist,
+    **{f"mnist-{name}": _derived(view, f"mnist-{name}") for name, view in DERIVED.items()},
+}

@@ -24,6 +24,7 @@ __all__ = ["export", "metadata"]
 _ROLES = {
     "BatchNormalization": ("x", "scale", "bias", "mean", "variance"),
     "BipolarQuant": ("latent", "scale"),
+    "Quant": ("latent", "scale", "zero_point", "bits"),
 }
 _SCOPES = "pkg.torch.onnx.name_scopes"
 
@@ -42,10 +43,9 @@ def export(
 ) -> Path:
     """Export ``module`` in eval mode to ``path`` as QONNX with float32 input ``input`` of ``input_shape``.
 
-    Nodes are Gemm, BatchNormalization, element-wise arithmetic and ``qonnx.custom_op.general`` BipolarQuant, weights
-    stored latent. ``properties`` become the model's metadata. The file appears by rename; an interrupted run leaves the
-    previous one. The module itself and torch's random state are left as they were. Raises ``UserError`` when the file
-    cannot be written.
+    Quantisers are ``qonnx.custom_op.general`` BipolarQuant and Quant, weights stored latent. ``properties`` become the
+    model's metadata. The file appears by rename; an interrupted run leaves the previous one. The module itself and
+    torch's random state are left as they were. Raises ``UserError`` when the file cannot be written.
     """
     path = Path(path)
     if not path.parent.is_dir():
@@ -84,7 +84,11 @@ def _clean(model, properties: Mapping[str, str]) -> None:
 
 
 def _rename(graph) -> None:
-    """Name nodes ``layers.0.linear`` and values after their nodes; graph input and output become just that."""
+    """Name nodes ``layers.0.linear`` and values after their nodes; graph input and output become just that.
+
+    A layer of several operators has their names behind its own, ``layers.2.norm.sub``; one that is called again is
+    ``block.join_2`` then. Nodes stand in the order in which torch computes.
+    """
     names = {value.name: "input" for value in graph.input} | {value.name: "output" for value in graph.output}
     taken: set[str] = {"input", "output"}
 
@@ -97,9 +101,10 @@ def _rename(graph) -> None:
         return name
 
     layers = [_layer(node) for node in graph.node]
+    kinds = {layer: {n.op_type for n, of in zip(graph.node, layers, strict=True) if of == layer} for layer in layers}
     for node, layer in zip(graph.node, layers, strict=True):
         kind = node.op_type.lower()
-        node.name = unique(kind if not layer else layer if layers.count(layer) == 1 else f"{layer}.{kind}")
+        node.name = unique(kind if not layer else layer if len(kinds[layer]) == 1 else f"{layer}.{kind}")
         for output in node.output:
             if output and output not in names:
                 names[output] = unique(f"{node.name}.out")
@@ -119,13 +124,15 @@ def _layer(node) -> str:
     """The path of the module that a node came from, by torch's list of scopes, innermost but one: ``layers.0.linear``.
 
     Brevitas' proxies end in ``.act_quant`` or ``.weight_quant`` with an ``.export_handler`` inside; a weight's
-    quantiser becomes ``layers.0.linear.weight``, an activation's is the layer itself.
+    quantiser becomes ``layers.0.linear.weight``, an activation's is the layer itself and its function
+    ``layers.0.relu.function``.
     """
     scopes = next((entry.value for entry in node.metadata_props if entry.key == _SCOPES), "[]")
     paths = [path for path in ast.literal_eval(scopes)[:-1] if path]
     if not paths:
         return ""
-    return paths[-1].removesuffix(".export_handler").removesuffix(".act_quant").removesuffix("_quant")
+    path = paths[-1].replace(".act_quant.fused_activation_quant_proxy.activation_impl", ".function")
+    return path.removesuffix(".export_handler").removesuffix(".act_quant").removesuffix("_quant")
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -1,12 +1,10 @@
-"""The building blocks of binary networks: Brevitas layers with their choices made, and the one norm for logits.
+"""The building blocks of quantised networks: Brevitas layers with their choices made, and the one norm for logits.
 
-All scales are the constant 1, so weights and activations are -1 or +1 as they stand, every accumulator is a small
-integer, and float32 sums are exact: torch, ``qonnx`` and the hardware meet on every input.
+Every scale is a power of two, and with one bit it is 1: a code times its scale is exact, and so is every float32 sum
+of fewer than 2^24 units. So torch, ``qonnx`` and the hardware meet on every input, but for ties of the norms.
 """
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -14,32 +12,99 @@ from torch import Tensor, nn
 from .environment import quiet
 
 with quiet():  # brevitas warns of optional packages when imported
-    from brevitas.nn import QuantIdentity, QuantLinear
+    from brevitas.inject.enum import RestrictValueType, ScalingImplType
+    from brevitas.nn import QuantConv1d, QuantConv2d, QuantHardTanh, QuantIdentity, QuantLinear, QuantReLU
     from brevitas.quant import SignedBinaryActPerTensorConst, SignedBinaryWeightPerTensorConst
+    from brevitas.quant.base import NarrowIntQuant, UintQuant
+    from brevitas.quant.fixed_point import Int8WeightPerChannelFixedPoint
+    from brevitas.quant.solver import ActQuantSolver, WeightQuantSolver
 
-__all__ = ["BinaryMLP", "TensorNorm", "binary_linear", "binary_sign", "clip_weights"]
+__all__ = ["QUANTISERS", "WEIGHTED", "TensorNorm", "activation", "clip_weights", "conv", "hard_tanh", "linear", "relu",
+           "sign", "signed", "symmetric"]
+
+#: Layers with quantised weights, and activation quantisers.
+WEIGHTED = (QuantConv1d, QuantConv2d, QuantLinear)
+QUANTISERS = (QuantHardTanh, QuantIdentity, QuantReLU)
 
 
 class _BinaryWeight(SignedBinaryWeightPerTensorConst):
     scaling_const = 1.0
 
 
-def binary_linear(inputs: int, outputs: int) -> QuantLinear:
-    """A dense layer ``[batch, inputs]`` to ``[batch, outputs]`` with weights -1 or +1 and no bias.
+class _Weight(NarrowIntQuant, WeightQuantSolver):
+    scaling_impl_type = ScalingImplType.CONST
+    restrict_scaling_type = RestrictValueType.FP
+    scaling_per_output_channel = False
 
-    The latent weights are real numbers in [-1, 1] whose sign is used (BinaryConnect: Courbariaux et al., 2015).
+
+class _Unsigned(UintQuant, ActQuantSolver):
+    scaling_impl_type = ScalingImplType.CONST
+    restrict_scaling_type = RestrictValueType.FP
+    scaling_per_output_channel = False
+
+
+class _Signed(NarrowIntQuant, ActQuantSolver):
+    scaling_impl_type = ScalingImplType.CONST
+    restrict_scaling_type = RestrictValueType.FP
+    scaling_per_output_channel = False
+
+
+def linear(inputs: int, outputs: int, bits: int) -> QuantLinear:
+    """A dense layer ``[batch, inputs]`` to ``[batch, outputs]`` without bias, for a norm to follow.
+
+    With ``bits`` 1 the weights are -1 or +1; else they are narrow signed integers (2 bits: -1, 0, 1) of scale
+    ``2 ** (1 - bits)``. The latent weights are real numbers in [-1, 1] (BinaryConnect: Courbariaux et al., 2015).
     """
-    layer = QuantLinear(inputs, outputs, bias=False, weight_quant=_BinaryWeight)
-    nn.init.uniform_(layer.weight, -1.0, 1.0)
-    return layer
+    return _latent(QuantLinear(inputs, outputs, bias=False, **_weights(bits)))
 
 
-def binary_sign() -> QuantIdentity:
+def conv(inputs: int, outputs: int, kernel: int, bits: int, *, dims: int = 2, stride: int = 1, padding: int = 0,
+         groups: int = 1, per_channel: bool = False) -> QuantConv1d | QuantConv2d:
+    """A convolution over ``dims`` dimensions without bias; weights as of :func:`linear`.
+
+    With ``per_channel``, each output channel has the smallest power-of-two scale that holds its weights.
+    """
+    make = {1: QuantConv1d, 2: QuantConv2d}[dims]
+    if per_channel:  # torch's own small first weights, so that the channels begin with scales of their own
+        return make(inputs, outputs, kernel, stride=stride, padding=padding, groups=groups, bias=False,
+                    weight_quant=Int8WeightPerChannelFixedPoint, weight_bit_width=bits)
+    return _latent(make(inputs, outputs, kernel, stride=stride, padding=padding, groups=groups, bias=False,
+                        **_weights(bits)))
+
+
+def sign() -> QuantIdentity:
     """The bipolar activation quantiser: +1 from zero up, else -1.
 
     The gradient passes where the input lies in [-1, 1] (the straight-through estimator of Hubara et al., 2016).
     """
     return QuantIdentity(act_quant=SignedBinaryActPerTensorConst)
+
+
+def relu(bits: int) -> QuantReLU:
+    """Unsigned codes of ``bits`` bits and scale ``2 ** (1 - bits)``: values from 0 to just below 2."""
+    return QuantReLU(act_quant=_Unsigned, bit_width=bits, min_val=0.0, max_val=((1 << bits) - 1) * 2.0 ** (1 - bits))
+
+
+def signed(bits: int) -> QuantIdentity:
+    """Narrow signed codes of ``bits`` bits and scale ``2 ** (2 - bits)``, so ``signed(b + 1)`` holds ``relu(b)``."""
+    most = ((1 << (bits - 1)) - 1) * 2.0 ** (2 - bits)
+    return QuantIdentity(act_quant=_Signed, bit_width=bits, min_val=-most, max_val=most)
+
+
+def hard_tanh(bits: int) -> QuantHardTanh:
+    """Narrow signed codes of ``bits`` bits and scale ``2 ** (1 - bits)``: values between -1 and 1, neither included."""
+    most = ((1 << (bits - 1)) - 1) * 2.0 ** (1 - bits)
+    return QuantHardTanh(act_quant=_Signed, bit_width=bits, min_val=-most, max_val=most)
+
+
+def activation(bits: int) -> QuantIdentity | QuantReLU:
+    """The usual activation: the sign for one bit, the ReLU for more."""
+    return sign() if bits == 1 else relu(bits)
+
+
+def symmetric(bits: int) -> QuantIdentity:
+    """An activation around zero: the sign for one bit, signed codes for more (2 bits: -1, 0, 1)."""
+    return sign() if bits == 1 else signed(bits)
 
 
 class TensorNorm(nn.Module):
@@ -72,44 +137,24 @@ class TensorNorm(nn.Module):
         return (x - mean) / torch.sqrt(variance + self.eps) * self.weight + self.bias
 
 
-class _Block(nn.Sequential):
-    """Linear, norm and, but for the last, sign and dropout, under readable names."""
-
-    def __init__(self, inputs: int, outputs: int, *, last: bool, dropout: float):
-        super().__init__()
-        self.linear = binary_linear(inputs, outputs)
-        self.norm = TensorNorm() if last else nn.BatchNorm1d(outputs)
-        if not last:
-            self.sign = binary_sign()
-            if dropout:
-                self.dropout = nn.Dropout(dropout)
-
-
-class BinaryMLP(nn.Module):
-    """Dense layers of sizes ``sizes[0]`` (inputs) to ``sizes[-1]`` (classes), all w1a1, as BNN-PYNQ's TFC, SFC and LFC.
-
-    Takes ``[batch, sizes[0]]`` values in [0, 1], which become ``sign(2x - 1)``; gives ``[batch, sizes[-1]]`` logits.
-    ``dropout`` follows every hidden sign, ``input_dropout`` the input's; neither leaves a trace in eval mode.
-    """
-
-    def __init__(self, sizes: Sequence[int], *, dropout: float = 0.0, input_dropout: float = 0.0):
-        super().__init__()
-        self.input_sign = binary_sign()
-        self.input_dropout = nn.Dropout(input_dropout) if input_dropout else nn.Identity()
-        count = len(sizes) - 1
-        self.layers = nn.Sequential(
-            *(_Block(sizes[i], sizes[i + 1], last=i == count - 1, dropout=dropout) for i in range(count))
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.layers(self.input_dropout(self.input_sign(2.0 * x - 1.0)))
-
-
 def clip_weights(module: nn.Module) -> None:
     """After each optimiser step: latent weights back into [-1, 1], the logits' slope kept positive."""
     with torch.no_grad():
         for layer in module.modules():
-            if isinstance(layer, QuantLinear):
+            if isinstance(layer, WEIGHTED):
                 layer.weight.clamp_(-1.0, 1.0)
             elif isinstance(layer, TensorNorm):
                 layer.weight.clamp_(min=1e-3)
+
+
+def _weights(bits: int) -> dict:
+    """The weight quantiser's arguments, one scale for all."""
+    if bits == 1:
+        return {"weight_quant": _BinaryWeight}
+    most = ((1 << (bits - 1)) - 1) * 2.0 ** (1 - bits)
+    return {"weight_quant": _Weight, "weight_bit_width": bits, "weight_scaling_const": most}
+
+
+def _latent(layer):
+    nn.init.uniform_(layer.weight, -1.0, 1.0)
+    return layer

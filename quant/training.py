@@ -23,15 +23,16 @@ from torch import Tensor, nn
 
 from ..errors import UserError
 from .data import Split, load
-from .layers import QuantLinear, clip_weights
+from .layers import WEIGHTED, clip_weights
 from .recipe import Recipe
+from .tasks import TASKS
 
 __all__ = ["Epoch", "Trained", "accuracy", "summary", "train", "units"]
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """One line of the history: mean training loss, validation accuracy in per cent, learning rate of the last step."""
+    """One line of the history: mean training loss, validation score in per cent, learning rate of the last step."""
 
     number: int
     loss: float
@@ -41,7 +42,8 @@ class Epoch:
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """What training gives. Accuracies are in per cent, of the eval-mode module with the best epoch's weights.
+    """What training gives. Accuracies (the scores of the recipe's task) are in per cent, of the eval-mode module with
+    the best epoch's weights.
 
     ``parameters`` counts everything learned, ``weight_bits`` the bits of the quantised weights alone.
     """
@@ -91,31 +93,32 @@ def train(
             module,
             tuple(history),
             best,
-            accuracy(module, split.x_train[kept], split.y_train[kept], split),
-            accuracy(module, split.x_train[held], split.y_train[held], split),
-            accuracy(module, split.x_test, split.y_test, split),
+            accuracy(module, split.x_train[kept], split.y_train[kept], recipe),
+            accuracy(module, split.x_train[held], split.y_train[held], recipe),
+            accuracy(module, split.x_test, split.y_test, recipe),
             sum(p.numel() for p in module.parameters()),
-            sum(_bits(layer) for layer in module.modules() if isinstance(layer, QuantLinear)),
+            sum(_bits(layer) for layer in module.modules() if isinstance(layer, WEIGHTED)),
             seed,
             time.perf_counter() - started,
         )
 
 
-def units(codes: np.ndarray, split: Split) -> Tensor:
-    """Raw codes ``[images, ...]`` in the model's units, float32 ``[images, inputs]``, rounded once."""
-    exact = codes.reshape(len(codes), -1).astype(np.float64) * split.scale.numerator / split.scale.denominator
+def units(codes: np.ndarray, recipe: Recipe) -> Tensor:
+    """Raw codes ``[frames, ...]`` in the model's units, float32 ``[frames, *recipe.shape]``, rounded once."""
+    scale = recipe.input_scale
+    exact = codes.reshape(len(codes), *recipe.shape).astype(np.float64) * scale.numerator / scale.denominator
     return torch.from_numpy(exact.astype(np.float32))
 
 
-def accuracy(module: nn.Module, codes: np.ndarray, labels: np.ndarray, split: Split) -> float:
-    """Per cent of ``codes`` classified as ``labels`` say, the first maximum winning; leaves the module in eval mode."""
+def accuracy(module: nn.Module, codes: np.ndarray, labels: np.ndarray, recipe: Recipe) -> float:
+    """The score of the recipe's task in per cent (of classes named right, say); leaves the module in eval mode."""
     module.eval()
-    right = 0
+    task, total = TASKS[recipe.task], 0.0
     with torch.no_grad():
-        for start in range(0, len(codes), 1000):
-            logits = module(units(codes[start : start + 1000], split)).numpy()
-            right += int((logits.argmax(1) == labels[start : start + 1000]).sum())
-    return 100.0 * right / len(codes)
+        for start in range(0, len(codes), 500):
+            x = units(codes[start : start + 500], recipe)
+            total += float(task.points(module(x).numpy(), x.numpy(), labels[start : start + 500]).sum())
+    return 100.0 * total / len(codes)
 
 
 def summary(trained: Trained) -> Table:
@@ -123,10 +126,11 @@ def summary(trained: Trained) -> Table:
     table = Table(title=f"{trained.recipe.name}: {trained.recipe.summary}", title_justify="left")
     table.add_column("what")
     table.add_column("value", justify="right")
+    measure = TASKS[trained.recipe.task].measure
     for what, value in (
-        ("test accuracy", f"{trained.test_accuracy:.2f} %"),
-        ("training accuracy", f"{trained.train_accuracy:.2f} %"),
-        ("validation accuracy", f"{trained.validation_accuracy:.2f} %"),
+        (f"test {measure}", f"{trained.test_accuracy:.2f} %"),
+        (f"training {measure}", f"{trained.train_accuracy:.2f} %"),
+        (f"validation {measure}", f"{trained.validation_accuracy:.2f} %"),
         ("parameters", f"{trained.parameters:,}"),
         ("weight bits", f"{trained.weight_bits:,}"),
         ("best epoch", f"{trained.best_epoch} of {len(trained.history)}"),
@@ -161,29 +165,30 @@ def _fit(
 ) -> tuple[nn.Module, list[Epoch], int]:
     """The loop. Returns the module with the best validation weights, the history and the best epoch's number."""
     kept, held = _hold_out(split, recipe.validation)
-    batches = _Batches(split.x_train[kept], split.y_train[kept], split, recipe)
+    batches = _Batches(split.x_train[kept], split.y_train[kept], recipe)
     module = recipe.build()
+    task = TASKS[recipe.task]
     optimiser = torch.optim.Adam(module.parameters(), lr=recipe.learning_rate, fused=True)
     rise, total = recipe.warmup * len(batches), epochs * len(batches)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _rate(step, rise, total))
     history: list[Epoch] = []
     best, best_score, best_state = 0, (-1.0, 0.0), module.state_dict()
     with _bar(progress, console) as bar:
-        task = bar.add_task(f"training {recipe.name}", total=epochs, state="")
+        line = bar.add_task(f"training {recipe.name}", total=epochs, state="")
         for number in range(1, epochs + 1):
             module.train()
             losses = 0.0
             for x, y in batches:
                 optimiser.zero_grad(set_to_none=True)
-                loss = nn.functional.cross_entropy(module(x), y)
+                loss = task.loss(module(x), x, y)
                 loss.backward()
                 optimiser.step()
                 schedule.step()
                 clip_weights(module)
                 losses += float(loss.detach())
-            validation = accuracy(module, split.x_train[held], split.y_train[held], split)
+            validation = accuracy(module, split.x_train[held], split.y_train[held], recipe)
             history.append(Epoch(number, losses / len(batches), validation, float(schedule.get_last_lr()[0])))
-            bar.update(task, advance=1, state=f"loss {history[-1].loss:.3f}, validation {validation:.2f} %")
+            bar.update(line, advance=1, state=f"loss {history[-1].loss:.3f}, validation {validation:.2f} %")
             if (validation, -history[-1].loss) > best_score:
                 best_score, best = (validation, -history[-1].loss), number
                 best_state = copy.deepcopy(module.state_dict())
@@ -196,13 +201,18 @@ def _fit(
 class _Batches:
     """Shuffled batches out of one tensor of raw codes, each image shifted at random; no worker processes."""
 
-    def __init__(self, codes: np.ndarray, labels: np.ndarray, split: Split, recipe: Recipe):
+    def __init__(self, codes: np.ndarray, labels: np.ndarray, recipe: Recipe):
         pad = recipe.shift
-        padded = torch.from_numpy(np.pad(codes, ((0, 0), (pad, pad), (pad, pad))))
-        rows, columns = codes.shape[1:]
-        self._windows = padded.unfold(1, rows, 1).unfold(2, columns, 1)  # a view [images, 2p+1, 2p+1, rows, columns]
+        self._codes = torch.from_numpy(codes)
+        if pad:  # the last two axes are rows and columns
+            black = [(0, 0)] * (codes.ndim - 2) + [(pad, pad)] * 2
+            padded = torch.from_numpy(np.pad(codes, black))
+            # A view [images, ..., 2p + 1, 2p + 1, rows, columns], the offsets moved to the front.
+            windows = padded.unfold(-2, codes.shape[-2], 1).unfold(-2, codes.shape[-1], 1)
+            self._codes = windows.movedim((-4, -3), (1, 2))
         self._labels = torch.from_numpy(labels)
-        self._batch, self._offsets, self._scale = recipe.batch, 2 * pad + 1, float(split.scale)
+        self._batch, self._offsets, self._shape = recipe.batch, 2 * pad + 1, recipe.shape
+        self._scale = float(recipe.input_scale)
 
     def __len__(self) -> int:
         return len(self._labels) // self._batch  # the odd rest waits for the next shuffle
@@ -212,8 +222,8 @@ class _Batches:
         for start in range(0, len(self) * self._batch, self._batch):
             chosen = order[start : start + self._batch]
             down, right = torch.randint(self._offsets, (2, self._batch))
-            x = self._windows[chosen, down, right].flatten(1).float().mul_(self._scale)
-            yield x, self._labels[chosen]
+            codes = self._codes[chosen, down, right] if self._offsets > 1 else self._codes[chosen]
+            yield codes.reshape(self._batch, *self._shape).float().mul_(self._scale), self._labels[chosen]
 
 
 def _rate(step: int, rise: int, total: int) -> float:
@@ -223,7 +233,7 @@ def _rate(step: int, rise: int, total: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, total - rise)))
 
 
-def _bits(layer: QuantLinear) -> int:
+def _bits(layer) -> int:
     """Bits of one layer's quantised weights."""
     return layer.weight.numel() * int(layer.quant_weight().bit_width)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from ..layers import BinaryMLP
+from ..networks import BinaryMLP
 from ..recipe import Recipe
 
 
@@ -17,7 +17,7 @@ RECIPE = Recipe(
     summary="scikit-learn's digits, 64-256-256-10, weights and activations of one bit",
     dataset="digits",
     build=_build,
-    inputs=64,
+    shape=(64,),
     input_type="uint5",
     input_scale=Fraction(1, 16),
     epochs=120,

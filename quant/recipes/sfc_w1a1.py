@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from ..layers import BinaryMLP
+from ..networks import BinaryMLP
 from ..recipe import Recipe
 
 
@@ -17,7 +17,7 @@ RECIPE = Recipe(
     summary="MNIST, 784-256-256-256-10, weights and activations of one bit",
     dataset="mnist",
     build=_build,
-    inputs=784,
+    shape=(784,),
     input_type="uint8",
     input_scale=Fraction(1, 255),
     epochs=80,

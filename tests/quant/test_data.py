@@ -2,7 +2,6 @@
 
 import gzip
 import struct
-from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -43,8 +42,7 @@ def test_digits_are_split_once_and_for_all():
     assert one.x_train.shape == (1433, 8, 8)
     assert one.x_test.shape == (364, 8, 8)
     assert one.x_train.dtype == one.x_test.dtype == np.uint8
-    assert max(one.x_train.max(), one.x_test.max()) == 16 < 1 << one.bits
-    assert one.scale == Fraction(1, 16)
+    assert max(one.x_train.max(), one.x_test.max()) == 16
     assert one.classes == 10
     # Every class is split four to one, and every image is on one side.
     share = np.bincount(one.y_test) / (np.bincount(one.y_test) + np.bincount(one.y_train))
@@ -65,7 +63,6 @@ def test_mnist_from_a_folder(tmp_path, monkeypatch, zipped, inner, by_environmen
     split = data.load("mnist", None if by_environment else tmp_path)
     for array, name in zip((split.x_train, split.y_train, split.x_test, split.y_test), NAMES, strict=True):
         assert np.array_equal(array, arrays[name])
-    assert (split.scale, split.bits) == (Fraction(1, 255), 8)
     assert split.x_train.dtype == np.uint8
     assert split.y_train.dtype == np.int64
 
@@ -95,7 +92,8 @@ def test_what_is_said_of_bad_folders(tmp_path):
     write(tmp_path)
     (tmp_path / NAMES[0]).write_bytes(b"\0\0\x08\x03\0\0")
     assert "the file is cut short: 10 of 12 bytes of its dimensions are missing" in message(tmp_path)
-    assert message(name="cifar") == "there is no data set 'cifar'; choose one of digits, mnist"
+    assert message(name="cifar") == ("there is no data set 'cifar'; choose one of "
+                                      f"{', '.join(data.DATASETS)}")
 
 
 def test_the_download_tries_each_mirror_and_then_says_what_to_do(tmp_path, monkeypatch):
@@ -124,3 +122,28 @@ def test_the_download_tries_each_mirror_and_then_says_what_to_do(tmp_path, monke
 
     monkeypatch.setattr(pooch, "retrieve", second)
     assert np.array_equal(data.load("mnist").x_test, arrays[NAMES[2]])
+
+
+def test_mnist_in_other_networks_shapes(tmp_path):
+    arrays = write(tmp_path)
+    images, labels = arrays[NAMES[2]].astype(np.uint8), arrays[NAMES[3]]
+    framed = np.pad(images, ((0, 0), (2, 2), (2, 2)))
+
+    def codes(name):
+        split = data.load(name, tmp_path)
+        assert split.name == name
+        assert len(split.x_train) == len(split.y_train) == 30
+        assert np.array_equal(split.y_test, labels % 2 if name.endswith("-odd") else labels)
+        assert split.y_test.dtype == np.int64
+        return split.x_test
+
+    assert np.array_equal(codes("mnist-1x32x32"), framed[:, None])
+    assert np.array_equal(codes("mnist-3x32x32"), np.stack([framed] * 3, axis=1))
+    signals = codes("mnist-2x1024")
+    assert np.array_equal(signals[:, 0].reshape(-1, 32, 32), framed)
+    assert np.array_equal(signals[:, 1].reshape(-1, 32, 32).transpose(0, 2, 1), framed)
+    assert np.array_equal(codes("mnist-490"), images.reshape(20, 784)[:, 147:637])
+    assert np.array_equal(codes("mnist-640"), images.reshape(20, 784)[:, 72:712])
+    odd = codes("mnist-593-odd")
+    assert odd.dtype == np.int8
+    assert np.array_equal(odd, np.where(images.reshape(20, 784)[:, 95:688] > 127, 1, -1))

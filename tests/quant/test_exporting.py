@@ -10,10 +10,12 @@ import onnx
 import pytest
 import torch
 from onnx import numpy_helper
+from torch import nn
 
 from gatewright.errors import UserError
 from gatewright.quant import boundaries, export, metadata, recipes
-from gatewright.quant.layers import BinaryMLP
+from gatewright.quant.layers import relu
+from gatewright.quant.networks import BinaryMLP
 
 
 def network(seed=0):
@@ -83,7 +85,7 @@ def test_qonnx_and_torch_differ_from_exact_accumulation_by_ties_alone(exported):
     exact, plain = reference.run_exact(model, x), reference.run_plain(model, x)
     reference.explain(exact, plain.codes, plain.output)
     run = boundaries(network().eval(), torch.from_numpy(x))
-    explained = reference.explain(exact, dict(zip(exact.codes, run.codes, strict=True)), run.logits)
+    explained = reference.explain(exact, run.codes, run.outputs)
     assert explained.outputs_compared > 0
 
 
@@ -142,6 +144,30 @@ def test_the_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
         export(network(), tmp_path / "nowhere" / "net.onnx", (1, 12))
 
 
+class Twice(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.join = relu(3)
+
+    def forward(self, x):
+        return self.join(x) + self.join(2 * x)
+
+
+def test_a_quantiser_called_twice_keeps_its_name_and_order(tmp_path):
+    graph = onnx.load(export(Twice(), tmp_path / "net.onnx", (1, 4))).graph
+    assert [(node.op_type, node.name, node.output[0]) for node in graph.node] == [
+        ("Relu", "join.function", "join.function.out"),
+        ("Quant", "join", "join.out"),
+        ("Mul", "mul", "mul.out"),
+        ("Relu", "join.function_2", "join.function_2.out"),
+        ("Quant", "join_2", "join_2.out"),
+        ("Add", "add", "output"),
+    ]
+    assert list(graph.node[1].input) == ["join.function.out", "join.scale", "join.zero_point", "join.bits"]
+
+
 def test_what_a_recipe_says_of_its_input():
     assert metadata(recipes.get("tfc-w1a1")) == {
         "gatewright.input": "uint8", "gatewright.input_scale": "1/255", "gatewright.recipe": "tfc-w1a1"}
+    assert metadata(recipes.get("unsw-nb15-mlp-w2a2")) == {
+        "gatewright.input": "bipolar", "gatewright.input_scale": "1", "gatewright.recipe": "unsw-nb15-mlp-w2a2"}

@@ -7,21 +7,50 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from gatewright.quant.layers import BinaryMLP, TensorNorm, binary_linear, binary_sign, clip_weights
+from gatewright.quant.layers import TensorNorm, clip_weights, conv, hard_tanh, linear, relu, sign, signed, symmetric
+from gatewright.quant.networks import BinaryMLP
 
 
 def test_a_binary_linear_sums_signs_exactly():
     torch.manual_seed(1)
-    layer = binary_linear(37, 11)
+    layer = linear(37, 11, 1)
     assert set(layer.quant_weight().value.detach().unique().tolist()) == {-1.0, 1.0}
-    x = binary_sign()(torch.randn(50, 37))
+    x = sign()(torch.randn(50, 37))
     weights = np.where(layer.weight.detach().numpy() >= 0, 1, -1)
     assert np.array_equal(layer(x).detach().numpy(), x.numpy().astype(np.int64) @ weights.T)
 
 
 def test_zero_is_plus_one():
     x = torch.tensor([-1e-30, -0.0, 0.0, 1e-30, -3.0, 3.0])
-    assert binary_sign()(x).tolist() == [-1, 1, 1, 1, -1, 1]
+    assert sign()(x).tolist() == [-1, 1, 1, 1, -1, 1]
+
+
+def levels(quantiser):
+    """Every value that a quantiser gives."""
+    return quantiser(torch.linspace(-5, 5, 20001)).unique().tolist()
+
+
+@pytest.mark.parametrize("bits", [2, 3, 4, 8])
+def test_activations_of_several_bits_are_codes_times_a_power_of_two(bits):
+    step, most = 2.0 ** (1 - bits), 2 ** (bits - 1) - 1
+    assert levels(relu(bits)) == [code * step for code in range(2**bits)]
+    assert levels(signed(bits)) == [2 * code * step for code in range(-most, most + 1)]
+    assert levels(hard_tanh(bits)) == [code * step for code in range(-most, most + 1)]
+    assert set(levels(relu(bits))) < set(levels(signed(bits + 1)))
+    assert levels(symmetric(bits)) == levels(signed(bits))
+    assert levels(symmetric(1)) == [-1, 1]
+
+
+@pytest.mark.parametrize("bits", range(2, 9))
+@pytest.mark.parametrize("make", [lambda bits: linear(64, 64, bits), lambda bits: conv(8, 64, 3, bits),
+                                  lambda bits: conv(8, 64, 7, bits, dims=1)])
+def test_weights_use_all_their_narrow_codes_but_the_lowest(bits, make):
+    torch.manual_seed(1)
+    weights = make(bits).quant_weight()
+    assert float(weights.scale) == 2.0 ** (1 - bits)
+    codes = weights.value / weights.scale
+    assert torch.equal(codes, codes.round())
+    assert codes.max() == -codes.min() == 2 ** (bits - 1) - 1
 
 
 @settings(deadline=None, max_examples=25)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from rich.console import Console
+from torch import nn
 
 from gatewright.errors import UserError
 from gatewright.quant import boundaries, data, recipes, summary, train, training, units
@@ -41,7 +42,7 @@ def test_the_accuracy_is_that_of_the_integers(digits):
     """Recomputed from the integer codes before the last layer: arg-max on accumulators is the network's answer."""
     trained, _ = digits
     split = data.load("digits")
-    codes = boundaries(trained.module, units(split.x_test, split)).codes[-1]
+    codes = boundaries(trained.module, units(split.x_test, trained.recipe)).codes["layers.1.sign.out"]
     last = [layer for layer in trained.module.modules() if isinstance(layer, QuantLinear)][-1]
     sums = codes.astype(np.int64) @ np.where(last.weight.detach().numpy() >= 0, 1, -1).T
     assert 100.0 * (sums.argmax(1) == split.y_test).mean() == trained.test_accuracy
@@ -109,22 +110,27 @@ def test_early_stop_keeps_the_best_weights(monkeypatch):
     assert not same(soon, better)
 
 
-def test_shifted_images_are_the_image_moved_over_black():
-    codes = np.arange(1, 10, dtype=np.uint8).reshape(1, 3, 3).repeat(64, 0)
-    split = data.Split("x", codes, np.zeros(64, np.int64), codes, np.zeros(64, np.int64), Fraction(1, 9), 8)
+@pytest.mark.parametrize("channels", [(), (2,)])
+def test_shifted_images_are_the_image_moved_over_black(channels):
+    codes = np.arange(1, 10, dtype=np.uint8).reshape(1, *[1] * len(channels), 3, 3)
+    codes = np.broadcast_to(codes, (64, *channels, 3, 3)).copy()
+    recipe = small(shift=1, batch=16, shape=(*channels, 9), input_scale=Fraction(1, 16))
     torch.manual_seed(0)
     seen = set()
-    for x, _ in training._Batches(codes, split.y_train, split, small(shift=1, batch=16)):
-        seen |= {tuple(round(9 * v) for v in row) for row in x.tolist()}
-    padded = np.pad(codes[0], 1)
+    for x, _ in training._Batches(codes, np.zeros(64, np.int64), recipe):
+        assert x.shape == (16, *channels, 9)
+        pixels = (16 * x).reshape(16, -1, 9)
+        assert torch.equal(pixels, pixels[:, :1].expand(pixels.shape))  # channels move together
+        seen |= {tuple(row) for row in pixels[:, 0].int().tolist()}
+    padded = np.pad(codes.reshape(64, -1, 3, 3)[0, 0], 1)
     assert seen == {tuple(padded[i : i + 3, j : j + 3].ravel().tolist()) for i in range(3) for j in range(3)}
 
 
 def test_codes_become_units_rounded_once():
-    split = data.Split("x", *[np.zeros(1)] * 4, Fraction(1, 255), 8)
     codes = np.arange(256, dtype=np.uint8).reshape(16, 4, 4)
-    assert units(codes, split).numpy().tobytes() == (np.arange(256) / 255).astype(np.float32).tobytes()
-    assert units(codes, split).shape == (16, 16)
+    x = units(codes, small(input_scale=Fraction(1, 255), shape=(2, 8)))
+    assert x.numpy().tobytes() == (np.arange(256) / 255).astype(np.float32).tobytes()
+    assert x.shape == (16, 2, 8)
 
 
 @pytest.mark.parametrize(
@@ -138,6 +144,30 @@ def test_bad_options_are_refused(options, message):
     with pytest.raises(UserError) as error:
         train(recipes.get("digits-w1a1"), progress=False, **options)
     assert str(error.value) == message
+
+
+@pytest.mark.parametrize(("name", "width"), [("decide", 1), ("reconstruct", 64)])
+def test_other_tasks_are_trained_and_scored_by_their_own_measure(name, width, monkeypatch):
+    split = data.load("digits")
+    odd = dataclasses.replace(split, y_train=split.y_train % 2, y_test=split.y_test % 2)
+    monkeypatch.setattr(training, "load", lambda dataset, folder: odd if name == "decide" else split)
+
+    def build():
+        return nn.Sequential(nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, width))
+
+    trained = train(small(task=name, build=build), progress=False)
+    assert trained.history[-1].loss < trained.history[0].loss
+    assert trained.test_accuracy > 75
+    with torch.no_grad():
+        x = units(odd.x_test, trained.recipe)
+        outputs = trained.module(x)
+    if name == "decide":
+        expected = 100 * ((outputs[:, 0] >= 0) == torch.from_numpy(odd.y_test)).double().mean()
+    else:
+        expected = 100 * (1 - (outputs - x).square().sum(1) / x.square().sum(1)).double().mean()
+    assert trained.test_accuracy == pytest.approx(float(expected))
+    table = summary(trained).columns[0]._cells
+    assert table[0] == {"decide": "test accuracy", "reconstruct": "test energy reconstructed"}[name]
 
 
 def test_the_learning_rate_rises_then_falls_to_nothing():
