@@ -87,16 +87,19 @@ class Builder:
         after, self.last = self.last, before
         return after
 
-    def gemm(self, latent, scale=1.0, bias=None, *, bits: int | None = None, **attributes) -> Builder:
+    def gemm(self, latent, scale=1.0, bias=None, *, bits: int | None = None, narrow=False, **attributes) -> Builder:
         """``Gemm`` of ``[out, in]`` weights: their signs, or with ``bits`` the integers themselves."""
-        operands = [..., self.weights(latent, scale) if bits is None else self.integers(latent, scale, bits)]
+        signs = bits is None
+        operands = [..., self.weights(latent, scale) if signs else self.integers(latent, scale, bits, narrow=narrow)]
         if bias is not None:
             operands.append(np.asarray(bias, dtype=np.float32))
         return self.node("Gemm", *operands, **{"transB": 1, **attributes})
 
-    def conv(self, codes, scale=1.0, bias=None, *, bits: int | None = 8, op: str = "Conv", **attributes) -> Builder:
+    def conv(self, codes, scale=1.0, bias=None, *, bits: int | None = 8, narrow=False, op: str = "Conv",
+             **attributes) -> Builder:
         """``Conv`` of integer weights ``[out, in / groups, kh, kw]`` (1-D: no ``kh``), or their signs."""
-        operands = [..., self.weights(codes, scale) if bits is None else self.integers(codes, scale, bits)]
+        signs = bits is None
+        operands = [..., self.weights(codes, scale) if signs else self.integers(codes, scale, bits, narrow=narrow)]
         if bias is not None:
             operands.append(np.asarray(bias, dtype=np.float32))
         return self.node(op, *operands, **attributes)
