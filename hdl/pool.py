@@ -115,7 +115,8 @@ class PoolUnit(Unit):
         pooled = Cat(after)
         if outer:
             m.submodules.storage = memory = Memory(shape=len(pooled), depth=p.words, init=[])
-            write, read = memory.write_port(), memory.read_port(domain="comb")
+            write = memory.write_port()
+            read = memory.read_port(domain="comb")
             m.d.comb += [
                 read.addr.eq(counts["word"]), Cat(before).eq(read.data),
                 write.addr.eq(counts["word"]), write.data.eq(pooled), write.en.eq(stages.fire),

@@ -84,7 +84,8 @@ class RingBuffer(RingCounts):
         with m.If(self.fire):
             m.d.sync += address.eq(wrapping_add(m, address, self.hop, depth, name="next_address"))
         m.submodules.storage = memory = Memory(shape=len(i.payload.as_value()), depth=depth, init=[])
-        into, out = memory.write_port(), memory.read_port()
+        into = memory.write_port()
+        out = memory.read_port()
         m.d.comb += [
             into.addr.eq(write_address), into.data.eq(i.payload.as_value()), into.en.eq(self.write),
             out.addr.eq(address), out.en.eq(self.fire),

@@ -243,7 +243,8 @@ class ParallelWindowUnit(Unit):
             for at_column in range(columns):
                 memory = Memory(shape=pixel, depth=words(p.width, columns), init=[])
                 m.submodules[f"storage_{at_row}_{at_column}"] = memory
-                into, out = memory.write_port(), memory.read_port()
+                into = memory.write_port()
+                out = memory.read_port()
                 here, neighbour = divmod(at_column, p.pixels_per_word)
                 # The column read from this memory may lie one or more words further than the first tap's.
                 further = [next(((bank + offset) // columns for offset in p.column_offsets
