@@ -11,7 +11,7 @@ from markupsafe import Markup
 from ..errors import UserError
 from . import diagram, plots
 from .report_rows import rows
-from .report_text import LANES, STORAGE, UNITS, count, figure, plural, shape, share, state
+from .report_text import LANES, STORAGE, UNITS, after, count, figure, plural, shape, share, state
 
 __all__ = ["render"]
 
@@ -34,6 +34,7 @@ def render(report: dict) -> str:
         return environment.get_template("report.html.j2").render(
             r=report, state=state(report["verification"]), compared=_compared(report),
             rows=rows(report), units=UNITS, storage=STORAGE, lanes=LANES, kinds=_kinds(report),
+            host=[after(name) for name in report["model"]["output"]["host"]],
             network=diagram.network(report), timeline=Markup(plots.timeline(report)))
     except (KeyError, TypeError, IndexError, ValueError, AttributeError, jinja2.UndefinedError) as error:
         raise UserError(f"lacks or garbles {error}", where="report.json",

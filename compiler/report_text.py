@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["LANES", "STORAGE", "UNITS", "count", "figure", "plural", "shape", "share", "state"]
+__all__ = ["LANES", "STORAGE", "UNITS", "after", "count", "figure", "plural", "shape", "share", "state"]
 
 UNITS = {"add": "add", "arg_max": "arg-max", "concat": "concatenate", "depthwise": "depthwise", "fifo": "FIFO",
          "fork": "fork", "matrix_vector": "matrix-vector", "pool": "pool", "reorder": "reorder",
@@ -44,6 +44,13 @@ def figure(number: float, digits: int = 3) -> str:
 def share(number: float) -> str:
     """A fraction as a percentage to a tenth, without the tenth where it is nothing or everything."""
     return f"{number:.0%}" if number in (0, 1) else f"{number:.1%}"
+
+
+def after(name: str) -> str:
+    """What the host does last, as ``compiler.host`` names it: "softmax", "top:5"."""
+    kind, _, number = name.partition(":")
+    return {"softmax": "its soft-max", "log_softmax": "the logarithm of its soft-max", "top": f"the {number} largest",
+            "top_indices": f"the indices of the {number} largest"}.get(kind, name)
 
 
 def plural(number: float, noun: str) -> str:
