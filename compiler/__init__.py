@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from . import _pending  # isort: skip
-
 import importlib
 from typing import TYPE_CHECKING, Any
 
