@@ -7,7 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 from amaranth.hdl import *
 
-__all__ = ["lookup", "lookup_pair", "nested_counters", "wrapping_add", "wrapping_counter"]
+__all__ = ["below", "lookup", "lookup_pair", "nested_counters", "wrapping_add", "wrapping_counter"]
+
+
+def below(n: int) -> Shape:
+    """The shape of a number below ``n``, of a bit at least: Verilog has no signal without one."""
+    return Shape.cast(range(max(n, 2)))
 
 
 def wrapping_counter(m: Module, n: int, step, *, name: str):
@@ -49,7 +54,7 @@ def nested_counters(m: Module, sizes: dict[str, int], step):
 
 def wrapping_add(m: Module, value, delta, modulus: int, *, name: str) -> Signal:
     """``(value + delta) % modulus``, of two numbers below ``modulus``."""
-    result = Signal(range(modulus), name=name)
+    result = Signal(below(modulus), name=name)
     if modulus & (modulus - 1) == 0:
         m.d.comb += result.eq(value + delta)
     else:
@@ -58,8 +63,8 @@ def wrapping_add(m: Module, value, delta, modulus: int, *, name: str) -> Signal:
     return result
 
 
-def lookup(m: Module, index, values: Sequence[int], *, name: str):
-    """``values[index]``: comparisons where the values change seldom, else a table in logic.
+def lookup(m: Module, at, values: Sequence[int], *, name: str):
+    """``values[at]``: comparisons where the values change seldom, else a table in logic.
 
     Beyond the last value the result means nothing.
     """
@@ -71,10 +76,10 @@ def lookup(m: Module, index, values: Sequence[int], *, name: str):
     if len(changes) <= 4:
         m.d.comb += result.eq(values[-1])
         for position, change in enumerate(changes):
-            with (m.Elif if position else m.If)(index < change):
+            with (m.Elif if position else m.If)(at < change):
                 m.d.comb += result.eq(values[change - 1])
         return result
-    with m.Switch(index):
+    with m.Switch(at):
         for value in sorted(set(values)):
             with m.Case(*(k for k, each in enumerate(values) if each == value)):
                 m.d.comb += result.eq(value)
@@ -84,7 +89,7 @@ def lookup(m: Module, index, values: Sequence[int], *, name: str):
 def lookup_pair(m: Module, row, column, table: np.ndarray, *, name: str) -> Signal:
     """``table[row, column]``, of integers that are not negative, where many rows are equal."""
     kinds, kind_of_row = np.unique(table, axis=0, return_inverse=True)
-    result = Signal(range(int(table.max()) + 1), name=name)
+    result = Signal(below(int(table.max()) + 1), name=name)
     with m.Switch(lookup(m, row, kind_of_row.reshape(-1).tolist(), name=f"{name}_kind")):
         for number, values in enumerate(kinds):
             with m.Case(number):

@@ -7,7 +7,10 @@ from amaranth.hdl import *
 
 from .number import IntType
 
-__all__ = ["pad_lanes", "padded_type"]
+__all__ = ["UINT8", "pad_lanes", "padded_type"]
+
+UINT8 = IntType(8)
+"""What a pixel is unless something else is said."""
 
 
 def padded_type(kind: IntType, fill: int, output: IntType | None, padded: bool) -> IntType:

@@ -13,7 +13,7 @@ import numpy as np
 from amaranth.hdl import *
 from amaranth.lib.wiring import In, Out
 
-from .counter import wrapping_counter
+from .counter import below, wrapping_counter
 from .elastic import ElasticStages
 from .lanes import check_positive, lane_stream
 from .ring import RingBuffer
@@ -141,7 +141,7 @@ class ReorderUnit(Unit):
             begin += width
         # Nothing was read before the very first phase, whose row is a constant.
         first = Signal(init=1)
-        fetch = Signal(range(len(rows)), init=1 % len(rows))
+        fetch = Signal(below(len(rows)), init=1 % len(rows))
         with m.If(fire):
             m.d.sync += [first.eq(0), fetch.eq(Mux(fetch == len(rows) - 1, 0, fetch + 1))]
         row = Signal(begin)

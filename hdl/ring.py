@@ -9,7 +9,7 @@ from __future__ import annotations
 from amaranth.hdl import *
 from amaranth.lib.memory import Memory
 
-from .counter import wrapping_add, wrapping_counter
+from .counter import below, wrapping_add, wrapping_counter
 
 __all__ = ["RingBuffer", "RingCounts"]
 
@@ -78,12 +78,12 @@ class RingBuffer(RingCounts):
     def __init__(self, m: Module, i, depth: int, frame: int, *, first: int = 0, **others):
         super().__init__(m, i, depth, frame, first=first, **others)
         self._depth = depth
-        self.hop = Signal(range(depth), name="hop")
+        self.hop = Signal(below(depth), name="hop")
         write_address, _ = wrapping_counter(m, depth, self.write, name="write_address")
-        address = Signal(range(depth), name="read_address", init=first % depth)
+        address = Signal(below(depth), name="read_address", init=first % depth)
         with m.If(self.fire):
             m.d.sync += address.eq(wrapping_add(m, address, self.hop, depth, name="next_address"))
-        m.submodules.storage = memory = Memory(shape=len(i.payload.as_value()), depth=depth, init=[])
+        m.submodules.storage = memory = Memory(shape=len(i.payload.as_value()), depth=max(depth, 2), init=[])
         into = memory.write_port()
         out = memory.read_port()
         m.d.comb += [

@@ -13,7 +13,7 @@ import numpy as np
 from amaranth.hdl import *
 from amaranth.lib.wiring import In, Out
 
-from .counter import wrapping_counter
+from .counter import below, wrapping_counter
 from .elastic import ElasticStages
 from .lanes import check_positive, lane_stream, words
 from .schedule import Schedule
@@ -121,7 +121,7 @@ class WidthConverter(Unit):
         p = self._parameters
         lane = Shape.cast(self._shape).width
         stages = ElasticStages(m, 1, self.o.valid, self.o.ready)
-        held = Signal(range(max(p.levels) + 1))
+        held = Signal(below(max(p.levels) + 1))
         buffer = Signal(max(p.buffer_lanes, 1) * lane, reset_less=True)
         gather = Signal(p.lanes_out * lane)
         remain = Signal.like(buffer)

@@ -19,16 +19,13 @@ from .elastic import ElasticStages
 from .geometry import Axis, image_axes, kept_pixels
 from .lanes import check_positive, integer_stream, words
 from .number import IntType
-from .padding import pad_lanes, padded_type
+from .padding import UINT8, pad_lanes, padded_type
 from .ring import RingBuffer
 from .schedule import Buffer
 from .unit import Unit
 from .window_walk import Moves
 
 __all__ = ["WindowParameters", "WindowUnit"]
-
-
-UINT8 = IntType(8)
 
 
 @lru_cache(maxsize=16)

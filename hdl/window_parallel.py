@@ -15,20 +15,17 @@ from amaranth.hdl import *
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from .counter import lookup, lookup_pair, nested_counters, wrapping_add, wrapping_counter
+from .counter import below, lookup, lookup_pair, nested_counters, wrapping_add, wrapping_counter
 from .elastic import ElasticStages
 from .geometry import Axis, image_axes, kept_pixels
 from .lanes import check_positive, integer_stream, words
 from .number import IntType
-from .padding import pad_lanes, padded_type
+from .padding import UINT8, pad_lanes, padded_type
 from .ring import RingCounts
 from .schedule import Buffer
 from .unit import Unit
 
 __all__ = ["ParallelWindowParameters", "ParallelWindowUnit"]
-
-UINT8 = IntType(8)
-
 
 def _highest(sources: np.ndarray) -> np.ndarray:
     """The last pixel that each position sees; where it sees none, the one before's, or 0."""
@@ -204,8 +201,8 @@ class ParallelWindowUnit(Unit):
 
         # Where: the first tap's row and column, as the number of a memory and an address in it.
         rows, columns = p.banks
-        row_bank = Signal(range(rows), init=-y.before % rows)
-        column_bank = Signal(range(columns), init=-x.before % columns)
+        row_bank = Signal(below(rows), init=-y.before % rows)
+        column_bank = Signal(below(columns), init=-x.before % columns)
         column_address = Signal(signed(words(p.width, columns).bit_length() + 1 + x.before.bit_length()),
                                 init=-x.before // columns)
         step, carry = p.positions_per_word * x.stride, Signal()
@@ -230,8 +227,8 @@ class ParallelWindowUnit(Unit):
         groups = columns // p.pixels_per_word
         _, last = wrapping_counter(m, p.row_words, write, name="write_column")
         row, _ = wrapping_counter(m, rows, write & last, name="write_row")
-        group, group_last = Signal(range(groups)), Signal()
-        address = Signal(range(words(p.width, columns)))
+        group, group_last = Signal(below(groups)), Signal()
+        address = Signal(below(words(p.width, columns)))
         m.d.comb += group_last.eq(group == groups - 1)
         with m.If(write):
             m.d.sync += [group.eq(Mux(group_last | last, 0, group + 1)),
@@ -241,7 +238,7 @@ class ParallelWindowUnit(Unit):
         for at_row in range(rows):
             reads.append([])
             for at_column in range(columns):
-                memory = Memory(shape=pixel, depth=words(p.width, columns), init=[])
+                memory = Memory(shape=pixel, depth=max(words(p.width, columns), 2), init=[])
                 m.submodules[f"storage_{at_row}_{at_column}"] = memory
                 into = memory.write_port()
                 out = memory.read_port()
@@ -262,8 +259,7 @@ class ParallelWindowUnit(Unit):
         """Turns what was read into the order of the taps, and puts padding in."""
         p = self._parameters
         y, x = p.axes
-        rows, columns = p.banks
-        pixel = p.channels * p.input.bits
+        (rows, columns), pixel = p.banks, p.channels * p.input.bits
         across = x.sources.reshape(-1, p.positions_per_word * x.kernel)
         # What the firing phase knows and its data need in the next cycle.
         kept = {}
@@ -276,7 +272,6 @@ class ParallelWindowUnit(Unit):
                     m.d.sync += kept[name].eq(value)
 
         def turned(bank, choices, name):
-            """``choices[bank]``"""
             result = Signal(pixel, name=name)
             with m.Switch(bank):
                 for number, choice in enumerate(choices):
