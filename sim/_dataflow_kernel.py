@@ -30,14 +30,15 @@ OUTSIDE = -1
 
 UNIT = np.dtype([(name, np.int64) for name in (
     # What it is. Its inputs are in_edges[first_in:last_in], its outputs the edges from first_out to last_out - 1.
-    "kind", "depth", "top", "phases", "frame_words", "first_in", "last_in", "first_out", "last_out",
-    # The entry of its first phase in ``codes``, or in ``need`` and ``freed``.
-    "base",
+    "kind", "depth", "top", "phases", "first_in", "last_in", "first_out", "last_out",
+    # The entry of its first phase in ``codes``, or in ``need`` and ``freed``; words a frame of a buffer, phases a frame
+    # of a source.
+    "base", "frame",
     # State: ``level`` are the words in a queue's memory or held by a buffer. ``ahead`` is 1 if the output register of a
     # queue of latency 2 is filled; for a buffer it is the words written since its reader's frame began.
     "phase", "full", "level", "ahead",
-    # Most words held.
-    "peak")])
+    # Most words held; phases fired by a source, and the cycles that its pace kept it waiting.
+    "peak", "fired", "waited")])
 
 EDGE = np.dtype([(name, np.int64) for name in (
     "producer", "consumer", "word", "valid", "ready", "moved",
@@ -60,8 +61,8 @@ def _shift(full, top):
 
 
 @njit(cache=True)
-def _step_actor(unit, edges, in_edges, codes, awake):
-    """Ready for the inputs of an actor, and its next state except for what leaves; returns whether an item moved."""
+def _step_actor(unit, edges, in_edges, codes, awake, gate, cycle):
+    """Ready for the inputs of an actor, and its next state except for what leaves; returns whether it stays awake."""
     first, last, top, before = unit.first_out, unit.last_out, unit.top, unit.full
     pending = False
     for e in range(first, last):
@@ -77,7 +78,13 @@ def _step_actor(unit, edges, in_edges, codes, awake):
         moving, full = top - 1, (before & ~top) << 1
     code = codes[unit.base + unit.phase]
     fires = not full & 1
-    if fires:
+    waits = False
+    if unit.first_in == unit.last_in:
+        waits = gate[0] * unit.fired > cycle * unit.frame * gate[1]
+        unit.waited += waits
+        fires &= not waits
+        unit.fired += fires
+    elif fires:
         for i in range(unit.first_in, unit.last_in):
             if (code >> (i - unit.first_in)) & 1 and not edges[in_edges[i]].valid:
                 fires = False
@@ -102,7 +109,7 @@ def _step_actor(unit, edges, in_edges, codes, awake):
     if not carries & top:
         full &= ~top
     unit.full = full
-    return fires or full != before
+    return fires or waits or full != before
 
 
 @njit(cache=True)
@@ -124,7 +131,7 @@ def _step_buffer(unit, edge_in, edge_out, need, freed, awake):
         unit.phase += 1
         if unit.phase == unit.phases:
             unit.phase = 0
-            unit.ahead -= unit.frame_words
+            unit.ahead -= unit.frame
     if enters:
         awake[edge_in.producer] = True
         unit.level += 1
@@ -172,37 +179,49 @@ def _cross(edge, times, cycle):
 
 
 @njit(cache=True)
-def _note_state(units, edges, state):
-    """Copy the state of all units; returns its FNV-1a digest."""
-    at = 0
+def _note_state(units, edges, gate, cycle, states, paces, frame):
+    """Note the state at a frame's end; returns the first frame at whose end it was the same, else ``frame`` itself.
+
+    A source that is paced is in the same state if it may give its next word after the same time, or if no source was
+    kept waiting between the frames and so their pace did not matter.
+    """
+    at = 1
+    pace = paces[frame]
     for u in range(units.shape[0]):
-        state[at], state[at + 1] = units[u].phase, units[u].full
-        state[at + 2], state[at + 3] = units[u].level, units[u].ahead
+        state = states[frame, at : at + 4]
+        state[0], state[1], state[2], state[3] = units[u].phase, units[u].full, units[u].level, units[u].ahead
         at += 4
+        pace[1] += units[u].waited
+        if units[u].first_in == units[u].last_in:
+            pace[2 + u] = gate[0] * units[u].fired - cycle * units[u].frame * gate[1]
     for e in range(edges.shape[0]):
-        state[at] = edges[e].word
+        states[frame, at] = edges[e].word
         at += 1
+    # FNV-1a; states are compared whole only where their digests agree.
     digest = np.uint64(14695981039346656037)
-    for value in state:
+    for value in states[frame, 1:]:
         digest = (digest ^ np.uint64(value)) * np.uint64(1099511628211)
-    return digest
+    states[frame, 0] = np.int64(digest)
+    for earlier in range(frame):
+        if states[earlier, 0] == states[frame, 0] and np.array_equal(states[earlier], states[frame]):
+            before = paces[earlier]
+            if before[1] == pace[1] or (before[0] == pace[0] and np.array_equal(before[2:], pace[2:])):
+                return earlier
+    return frame
 
 
 @njit(cache=True)
 def run_cycles(units, edges, in_edges, codes, need, freed, words_in, words_out, frame_in, frame_out, offers, accepts,
-               gate, patience, times, states, max_cycles):
+               gate, patience, times, states, paces, max_cycles):
     """Step the network until ``words_out`` words have left it, its state repeats at a frame's end, or nothing moves.
 
     ``words_in`` and ``words_out`` are those of all frames, ``frame_in`` and ``frame_out`` those of one. ``gate`` is
-    (numerator, denominator) of the least cycles a frame at which the source offers words, or (0, 1); the run ends when
-    ``patience`` frame ends one after the other were further behind that pace than any before. ``states`` has room for
-    the states at the ends of so many frames as are compared.
+    (numerator, denominator) of the pace, in cycles a frame, that nothing from outside and no source is ahead of, or
+    (0, 1); the run ends when ``patience`` frame ends one after the other were further behind that pace than any before.
+    ``states`` and ``paces``, zeros, have room for what is compared at the ends of so many frames.
     Returns (status, cycles, first frame of the period, frame at which it repeats).
     """
     awake = np.ones(units.shape[0] + 1, np.bool_)
-    digests = np.zeros(states.shape[0], np.uint64)
-    slacks = np.zeros(states.shape[0], np.int64)
-    waits = np.zeros(states.shape[0], np.int64)
     source = edges[0]
     out_edge = 0
     for e in range(edges.shape[0]):
@@ -233,7 +252,7 @@ def run_cycles(units, edges, in_edges, codes, need, freed, words_in, words_out, 
                 continue
             unit = units[u]
             if unit.kind == ACTOR:
-                moves = _step_actor(unit, edges, in_edges, codes, awake)
+                moves = _step_actor(unit, edges, in_edges, codes, awake, gate, cycle)
             elif unit.kind == BUFFER:
                 moves = _step_buffer(unit, edges[in_edges[unit.first_in]], edges[unit.first_out], need, freed, awake)
             else:
@@ -259,16 +278,11 @@ def run_cycles(units, edges, in_edges, codes, need, freed, words_in, words_out, 
         if delivered:
             # A drained input is no longer the steady state, so its frame ends are not compared.
             if frame < states.shape[0] and sink.moved % frame_out == 0 and sent < words_in:
-                digests[frame] = _note_state(units, edges, states[frame])
-                slacks[frame] = gate[0] * sent - cycle * frame_in * gate[1]
-                waits[frame] = waited
-                for earlier in range(frame):
-                    # A gated source is in the same state if it may offer its next word after the same time, or if it
-                    # was never kept waiting and so did not matter.
-                    if digests[earlier] == digests[frame] and (
-                            slacks[earlier] == slacks[frame] or waits[earlier] == waited):
-                        if np.array_equal(states[earlier], states[frame]):
-                            return PERIODIC, cycle + 1, earlier, frame
+                paces[frame, 0] = gate[0] * sent - cycle * frame_in * gate[1]
+                paces[frame, 1] = waited
+                earlier = _note_state(units, edges, gate, cycle, states, paces, frame)
+                if earlier < frame:
+                    return PERIODIC, cycle + 1, earlier, frame
                 late = cycle * gate[1] - gate[0] * frame
                 if late > worst:
                     patient -= 1

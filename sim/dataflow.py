@@ -26,15 +26,13 @@ from ._dataflow_kernel import (
     UNIT,
     run_cycles,
 )
+from .deadlock import Deadlock, explain
 from .network import Network
 
 __all__ = ["Deadlock", "Prediction", "Trace", "keeps_pace", "predict", "simulate"]
 
 _ALWAYS = np.ones(1, dtype=np.uint8)
-
-
-class Deadlock(ValueError):
-    """No word will ever move again in a network, whatever is offered and accepted."""
+_FOR_EVER = 1 << 62
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,7 @@ class Trace:
     ``times[edge]`` is the int64 array of the cycles in which words of the frames asked for crossed that edge before the
     last word left the network; cycle 0 ends with the first clock edge after reset. ``peaks`` is each queue's largest
     occupancy in words, in the order of ``Network.queues``, and ``buffer_peaks`` each buffer's, in the order of
-    ``Network.buffers``. ``deadlock`` says what is blocked where the run ended because nothing can ever move again.
+    ``Network.buffers``. ``deadlock`` is there where the run ended because nothing can ever move again.
     """
 
     cycles: int
@@ -53,7 +51,7 @@ class Trace:
     times: dict[str, np.ndarray]
     peaks: tuple[int, ...]
     buffer_peaks: tuple[int, ...]
-    deadlock: str = ""
+    deadlock: Deadlock | None = None
 
 
 @dataclass(frozen=True)
@@ -94,19 +92,19 @@ class _Tables:
                     row["kind"], row["depth"], row["top"] = latency, depth, 1
                 case Buffer() as timing:
                     row["kind"], row["depth"], row["top"] = BUFFER, timing.depth, 1 << timing.stages - 1
-                    row["base"], row["phases"], row["frame_words"] = sum(map(len, need)), timing.phases, timing.words
+                    row["base"], row["phases"], row["frame"] = sum(map(len, need)), timing.phases, timing.words
                     need.append(timing.need)
                     freed.append(np.diff(timing.free, prepend=0))
                 case timing:
                     row["kind"], row["top"] = ACTOR, 1 << timing.stages - 1
-                    row["base"], row["phases"] = sum(map(len, codes)), len(timing.takes)
+                    row["base"], row["phases"], row["frame"] = sum(map(len, codes)), len(timing.takes), timing.phases
                     codes.append(_bits(timing.takes) | _bits(timing.gives) << np.uint32(GIVES))
         self.codes, self.need, self.freed = np.concatenate(codes), np.concatenate(need), np.concatenate(freed)
 
     @property
     def state_size(self) -> int:
         """Integers in a snapshot."""
-        return 4 * len(self.units) + len(self.edges)
+        return 1 + 4 * len(self.units) + len(self.edges)
 
     def peaks(self, network: Network, timing: type) -> tuple[int, ...]:
         """Most words that the units of a kind of timing held, in order."""
@@ -130,8 +128,8 @@ def simulate(network: Network, frames: int, *, offers: np.ndarray = _ALWAYS, acc
     record
         The edges whose transfer cycles are kept; by default the network's input and output.
     max_cycles
-        Give up after so many cycles (``Trace.finished`` is then False). By default a generous bound; a run that
-        deadlocks ends at once.
+        Give up after so many cycles (``Trace.finished`` is then False). A run that deadlocks ends by itself: when all
+        storage is full or empty, nothing moves.
     """
     trace, _ = _run(network, frames, offers=offers, accepts=accepts, record=record, max_cycles=max_cycles)
     return trace
@@ -149,13 +147,13 @@ def predict(network: Network, max_frames: int = 1 << 16) -> Prediction:
     """
     alone, _ = _run(network, 1)
     if alone.deadlock:
-        raise Deadlock(alone.deadlock)
+        raise alone.deadlock
     latency = int(alone.times[network.output][-1] - alone.times[network.input][0])
     limit = 16
     while True:
         trace, repeat = _run(network, limit, compared=limit)
         if trace.deadlock:
-            raise Deadlock(trace.deadlock)
+            raise trace.deadlock
         if repeat is not None:
             break
         if limit >= max_frames:
@@ -167,19 +165,20 @@ def predict(network: Network, max_frames: int = 1 << 16) -> Prediction:
     return Prediction(interval, latency, trace.peaks, (first, again), trace.buffer_peaks)
 
 
-def keeps_pace(network: Network, interval: Fraction, frames: int) -> tuple[bool, Trace]:
+def keeps_pace(network: Network, interval: Fraction, frames: int, patience: int) -> tuple[bool, Trace]:
     """Whether a network keeps an interval, in cycles a frame, as far as ``frames`` frames show it; and that run.
 
-    The source offers word ``k`` of the ``words`` a frame from cycle ``k * interval / words`` on, and no earlier. That
-    does not change the answer: a self-timed network does nothing later because a word came earlier, and one that can
-    follow a source of that rate has that interval. But no queue fills up merely because it may, so the regime comes
-    soon, and the peaks are depths with which the network keeps the interval.
+    Word ``k`` of the ``words`` a frame at the network's input is offered from cycle ``k * interval / words`` on, and no
+    earlier, and so are the phases of units without inputs. That does not change the answer: a self-timed network does
+    nothing later because a word came earlier, and one that can follow sources of that rate has that interval. But no
+    queue fills up merely because it may, so the regime comes soon, and the peaks are about the depths that are needed.
 
-    The answer is exact where the state repeats within these frames. Else the network keeps pace if its frames ends do
-    not fall behind over the second half of the frames.
+    The answer is exact where the state repeats within these frames. Else a network does not keep pace if so many frame
+    ends one after the other as ``patience`` says fall further behind than any before, or if those of the second half of
+    the frames do.
     """
     gate = np.array([interval.numerator, interval.denominator], dtype=np.int64)
-    trace, repeat = _run(network, frames, compared=frames, gate=gate)
+    trace, repeat = _run(network, frames, compared=frames, gate=gate, patience=patience)
     if not trace.finished:
         return False, trace
     ends = _frame_ends(network, trace)
@@ -201,14 +200,9 @@ def _run(network: Network, frames: int, *, offers: np.ndarray = _ALWAYS, accepts
     record = tuple(dict.fromkeys((network.input, network.output) if record is None else record))
     words = {edge: network.words(edge) for edge in {network.input, network.output, *record}}
     words_in, words_out = words[network.input], words[network.output]
-    density = min(float(np.mean(offers)), float(np.mean(accepts)))
-    if density <= 0:
+    if not np.any(offers) or not np.any(accepts):
         raise ValueError("a stall pattern must leave at least one cycle free")
     gate = np.array([0, 1], dtype=np.int64) if gate is None else gate
-    if max_cycles is None:
-        work = max(words_in, words_out, int(gate[0] // gate[1]),
-                   *(unit.timing.phases for unit in network.units if not isinstance(unit.timing, Queue)))
-        max_cycles = int((frames + 8) * (work * len(network.units) + 64) / density) + 8 * (len(offers) + len(accepts))
     total = 0
     for edge in record:
         tables.edges["time_base"][index[edge]], tables.edges["time_count"][index[edge]] = total, words[edge] * frames
@@ -218,11 +212,15 @@ def _run(network: Network, frames: int, *, offers: np.ndarray = _ALWAYS, accepts
         tables.units, tables.edges, tables.in_edges, tables.codes, tables.need, tables.freed, words_in * frames,
         words_out * frames, words_in, words_out, np.ascontiguousarray(offers, dtype=np.uint8),
         np.ascontiguousarray(accepts, dtype=np.uint8), gate, patience, times,
-        np.zeros((compared, tables.state_size), dtype=np.int64), max_cycles)
+        np.zeros((compared, tables.state_size), dtype=np.int64),
+        np.zeros((compared, 2 + len(network.units)), dtype=np.int64), _FOR_EVER if max_cycles is None else max_cycles)
     recorded = {}
     for edge in record:
         base, count, moved = (int(tables.edges[what][index[edge]]) for what in ("time_base", "time_count", "moved"))
         recorded[edge] = times[base : base + min(count, moved)]
+    stuck = None
+    if status == STUCK:
+        stuck = explain(network, int(cycles), tables.units, tables.edges, tables.codes)
     trace = Trace(int(cycles), frames, status in (FINISHED, PERIODIC), recorded, tables.peaks(network, Queue),
-                  tables.peaks(network, Buffer), f"nothing moves after {cycles} cycles" if status == STUCK else "")
+                  tables.peaks(network, Buffer), stuck)
     return trace, (int(first), int(again)) if status == PERIODIC else None

@@ -46,13 +46,15 @@ class Unit:
                 raise ValueError(f"unit {self.name!r} must have at most {MAX_PORTS} {what}, not {ports}")
         if not self.outputs:
             raise ValueError(f"unit {self.name!r} must have an output")
+        if not isinstance(self.timing, Queue) and 0 in (*self.timing.words_in, *self.timing.words_out):
+            raise ValueError(f"unit {self.name!r} must take and give at least a word a frame at each port")
         if not isinstance(self.timing, Queue) and self.timing.stages > MAX_STAGES:
             raise ValueError(f"unit {self.name!r} must have at most {MAX_STAGES} stages, not {self.timing.stages}")
 
 
 @dataclass(frozen=True)
 class Network:
-    """Units in topological order, with one edge that none of them gives (``input``) and one that none takes (``output``).
+    """Units in topological order; one edge is given by none of them (``input``), one taken by none (``output``).
 
     Raises
     ------
@@ -133,7 +135,7 @@ class Network:
         return self.with_timings({unit.name: replace(unit.timing, depth=depth)
                                   for unit, depth in zip(self.sized, depths, strict=True)})
 
-    def with_timings(self, timings: Mapping[str, Queue | Buffer]) -> Network:
+    def with_timings(self, timings: Mapping[str, Schedule | Queue | Buffer]) -> Network:
         """The same network with other timings for the units named."""
         return Network(tuple(replace(unit, timing=timings.get(unit.name, unit.timing)) for unit in self.units))
 

@@ -1,15 +1,41 @@
-"""Queue sizing: the smallest depths that keep the bottleneck's interval, found by running the dataflow engine."""
+"""Sizing: the smallest depths of queues and buffers that keep the bottleneck's interval, found by running the engine.
+
+More room never slows a self-timed dataflow network down, so a depth that suffices can be found by bisection, and one
+that cannot be reduced by itself cannot be reduced after others were (Geilen, Basten, Stuijk: "Minimising buffer
+requirements of synchronous dataflow graphs with model checking", DAC 2005).
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
 
 from ..hdl.schedule import Buffer, Queue
-from .dataflow import keeps_pace, predict
+from .dataflow import Trace, keeps_pace, predict, simulate
+from .deadlock import Deadlock
 from .network import Network
 
-__all__ = ["bottleneck", "size_queues"]
+__all__ = ["Limits", "bottleneck", "limits", "size_queues"]
+
+Timing = Callable[[str, int], Queue | Buffer]
+
+_UNBOUNDED = 1 << 40
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the depths of a network cost it.
+
+    ``interval`` is its own, in cycles a frame, None if it deadlocks; ``best`` that of the same network with room for
+    everything. ``short`` names the queues and buffers that stand between the two, each with a depth that ends it: with
+    all of those depths the network has its best interval, with one of them a word less it has not.
+    """
+
+    interval: Fraction | None
+    best: Fraction
+    short: dict[str, int]
 
 
 def bottleneck(network: Network) -> tuple[str, int]:
@@ -19,48 +45,122 @@ def bottleneck(network: Network) -> tuple[str, int]:
     return slowest.name, slowest.timing.phases
 
 
-def size_queues(network: Network, timing: Callable[[str, int], Queue | Buffer], *,
-                smallest: int = 2) -> tuple[int, ...]:
+def size_queues(network: Network, timing: Timing, *, smallest: int = 2) -> tuple[int, ...]:
     """Depths, in the order of ``network.sized``, at which the network keeps its best interval.
 
-    From depths that decouple all units every queue is in turn made as small as the interval allows, the last queue
-    first, by bisection: more room never slows a self-timed dataflow graph (Geilen, Basten, Stuijk: "Minimising buffer
-    requirements of synchronous dataflow graphs with model checking", DAC 2005). No single queue of the result can be
-    made smaller.
+    No single one of them can be made smaller without losing that interval.
 
     Parameters
     ----------
     timing
         The queue or buffer of a given name at a given depth: its latency may depend on the storage chosen for it.
     smallest
-        Depth in words that no queue goes below; 2 keep the full rate of a queue in registers and cut the ready path.
+        Depth in words that no queue goes below; 2 keep the full rate of a queue in registers and cut the ready path. No
+        buffer goes below ``Buffer.least``.
+
+    Raises
+    ------
+    Deadlock
+        If the network deadlocks with any depths.
     """
-    names = [unit.name for unit in network.sized]
     least = [Buffer.least(unit.timing.need, unit.timing.free) if isinstance(unit.timing, Buffer) else smallest
              for unit in network.sized]
-    ample = [2 * network.words(unit.inputs[0]) + 4 + low for unit, low in zip(network.sized, least, strict=True)]
+    return tuple(_Search(network, timing, least).depths())
 
-    def at(depths: list[int]) -> Network:
-        return network.with_timings({name: timing(name, depth) for name, depth in zip(names, depths, strict=True)})
 
-    best = predict(at(ample))
-    target = best.interval
-    # Long enough for every frame that is in flight at once to be replaced several times.
-    frames = 4 * math.ceil(best.latency / target) + 12
+def limits(network: Network) -> Limits:
+    """Whether the depths of a network slow it down or stop it, and which of them.
 
-    def keeps(depths: list[int]) -> bool:
-        return keeps_pace(at(depths), target, frames)[0]
+    Raises
+    ------
+    Deadlock
+        If the network deadlocks with any depths.
+    """
+    units = {unit.name: unit.timing for unit in network.units if isinstance(unit.timing, Queue | Buffer)}
+    search = _Search(network, lambda name, depth: replace(units[name], depth=depth),
+                     [timing.depth for timing in units.values()])
+    try:
+        interval = predict(network).interval
+    except Deadlock:
+        interval = None
+    if interval == search.target:
+        return Limits(interval, search.target, {})
+    depths = zip(search.depths(), units.items(), strict=True)
+    return Limits(interval, search.target, {name: depth for depth, (name, old) in depths if depth > old.depth})
 
-    depths = ample
-    for index in reversed(range(len(depths))):
-        low, high = least[index], depths[index]
-        while low < high:
-            middle = (low + high) // 2
-            if keeps([*depths[:index], middle, *depths[index + 1 :]]):
-                high = middle
-            else:
+
+class _Search:
+    """Depths from ``least`` on with which a network keeps its best interval, ``target``."""
+
+    def __init__(self, network: Network, timing: Timing, least: Sequence[int]):
+        self.network, self.timing, self.least = network, timing, list(least)
+        self.names = [unit.name for unit in network.sized]
+        room = [2 * network.words(unit.inputs[0]) + low for unit, low in zip(network.sized, least, strict=True)]
+        unbounded = self.at(room).with_depths([_UNBOUNDED] * len(room))
+        # Room for two frames is room for everything as far as deadlock goes: no unit needs a later frame for this one.
+        alone = simulate(self.at(room), 1)
+        if alone.deadlock:
+            raise alone.deadlock
+        self.target = Fraction(max(bottleneck(network)[1], *map(network.words, network.edges)))
+        # Frames that the network works on at a time: after some times that many, what is to happen has happened.
+        self.in_flight = math.ceil(alone.cycles / self.target)
+        keeps, trace = self._keeps(unbounded)
+        if not keeps:
+            # Parts without room between them do not reach what each of them could.
+            room = [low + (self.in_flight + 2) * words for low, words in zip(room, room, strict=True)]
+            self.target = predict(self.at(room)).interval
+            keeps, trace = self._keeps(unbounded)
+        # With a word more than was ever held the same run is possible, so the interval is kept.
+        self.enough = [max(low, peak + 1) for low, peak in zip(least, _peaks(network, trace), strict=True)]
+        if not keeps or not self._keeps(self.at(self.enough))[0]:
+            self.enough = room
+
+    def at(self, depths: Sequence[int]) -> Network:
+        return self.network.with_timings({name: self.timing(name, depth)
+                                          for name, depth in zip(self.names, depths, strict=True)})
+
+    def depths(self) -> list[int]:
+        """Depths none of which can be made smaller."""
+        self.found = list(self.enough)
+        self._shrink([at for at in reversed(range(len(self.found))) if self.found[at] > self.least[at]])
+        # What was given up soon is tried again with patience.
+        for at in range(len(self.found)):
+            if self.found[at] > self.least[at] and self._try({at: self.found[at] - 1}, effort=8):
+                self._bisect(at, self.least[at], effort=8)
+        if (interval := predict(self.at(self.found)).interval) != self.target:
+            raise ValueError(f"depths {self.found} give an interval of {interval} cycles, not {self.target}")
+        return self.found
+
+    def _keeps(self, network: Network, effort: int = 1) -> tuple[bool, Trace]:
+        return keeps_pace(network, self.target, effort * (4 * self.in_flight + 12), 2 * effort)
+
+    def _try(self, change: dict[int, int], effort: int = 1) -> bool:
+        """Whether the interval is kept with these depths changed; then no depth found is more than was used of it."""
+        trial = [change.get(at, depth) for at, depth in enumerate(self.found)]
+        keeps, trace = self._keeps(self.at(trial), effort)
+        if keeps:
+            self.found = [min(depth, max(low, peak + 1)) for depth, low, peak in zip(
+                trial, self.least, _peaks(self.network, trace), strict=True)]
+        return keeps
+
+    def _shrink(self, which: list[int]) -> None:
+        """Make these depths as small as the interval allows: all at once if possible, else one half after the other."""
+        if not which or self._try({at: self.least[at] for at in which}):
+            return
+        if len(which) > 1:
+            middle = len(which) // 2
+            self._shrink(which[:middle])
+            self._shrink(which[middle:])
+        else:
+            self._bisect(which[0], self.least[which[0]] + 1)
+
+    def _bisect(self, at: int, low: int, effort: int = 1) -> None:
+        while low < self.found[at]:
+            middle = (low + self.found[at]) // 2
+            if not self._try({at: middle}, effort):
                 low = middle + 1
-        depths[index] = high
-    if predict(at(depths)).interval != target:
-        raise ValueError(f"queue depths {depths} do not keep the interval of {target} cycles")
-    return tuple(depths)
+
+
+def _peaks(network: Network, trace: Trace) -> list[int]:
+    queues, buffers = iter(trace.peaks), iter(trace.buffer_peaks)
+    return [next(queues if isinstance(unit.timing, Queue) else buffers) for unit in network.sized]

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from gatewright.hdl.schedule import Queue, Schedule
 from gatewright.sim.dataflow import predict, simulate
 from gatewright.sim.network import Network, Unit
-from gatewright.sim.sizing import bottleneck, size_queues
 
 
 def chain(*timings):
@@ -42,37 +41,6 @@ def test_latency_and_interval_of_a_pipeline():
     # 3 stages, the third phase two cycles after the first, 2 stages.
     assert prediction.latency == 3 + 2 + 2
     assert prediction.interval == 3
-
-
-def test_bottleneck_is_the_unit_with_most_phases():
-    assert bottleneck(chain(actor([1], [1]), actor([1, 0, 0], [0, 0, 1]), actor([1, 0], [0, 1]))) == ("u1", 3)
-
-
-def test_a_burst_needs_room_to_be_collected_in():
-    """A unit that takes 4 words at once and rests 4 cycles keeps its rate only with a queue that gathers them."""
-    slow, burst = actor([1, 1, 1, 1] + [0] * 4, [1, 0] * 4), actor([1, 1, 1, 1] + [0] * 4, [1, 1, 1, 1] + [0] * 4)
-    steady = actor([1, 0] * 4, [1, 0] * 4)
-    network = chain(steady, Queue(2), burst, Queue(2), slow)
-    sized = network.with_depths(size_queues(network, lambda name, depth: Queue(depth)))
-    assert predict(sized).interval == 8
-    for number, queue in enumerate(sized.queues):
-        depths = [q.timing.depth for q in sized.queues]
-        if queue.timing.depth > 2:
-            depths[number] -= 1
-            assert predict(network.with_depths(depths)).interval > 8
-
-
-def test_queues_of_a_deep_network_are_sized():
-    """One word too few at the end makes all layers before it fill up, a cycle a frame: the state repeats very late."""
-    layer = actor([1] + [0] * 15, [0] * 15 + [1], stages=3)
-    last = actor([1] * 1 + [0] * 15, [0] * 15 + [1], stages=4)
-    burst = actor(([1] + [0] * 3) * 4, [0] * 15 + [1], stages=2)
-    spread = actor([1] + [0] * 15, [0, 0, 1, 1] * 2 + [0] * 8, stages=1)
-    network = chain(*[t for _ in range(24) for t in (layer, Queue(2))], spread, Queue(2), burst, Queue(2), last)
-    sized = network.with_depths(size_queues(network, lambda name, depth: Queue(depth)))
-    assert predict(sized).interval == 16
-    slow = chain(*[t for _ in range(24) for t in (layer, Queue(2))], actor([1] + [0] * 16, [0] * 16 + [1]))
-    assert predict(slow).interval == 17
 
 
 def test_peaks_are_the_most_words_ever_held():
