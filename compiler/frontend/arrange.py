@@ -52,7 +52,7 @@ def as_stream(walk: Walk, node: NodeProto, data: Data, shape: tuple[int, ...], i
     order = np.arange(index.size, dtype=np.int64).reshape(1, *shape)
     if base.shape == shape and np.array_equal(index, order.reshape(-1)):
         return replace(data, order=order)
-    mover, kind = data.moved or (node.name, "reshape")
+    mover, kind = data.moves[-1] if data.moves else (node.name, "reshape")
     chain = _moved_chain(node, data.chain, base.channels, index, shape[-1])
     lo, hi, kept = base.lo, base.hi, base.type
     if (index < 0).any():
@@ -64,7 +64,7 @@ def as_stream(walk: Walk, node: NodeProto, data: Data, shape: tuple[int, ...], i
     index.flags.writeable = False
     value = Value(walk.tensor_name(f"{base.name}_{kind.replace(' ', '_')}"), shape, kept, lo, hi)
     walk.emit(Rearrange(walk.helper_name(mover, kind.replace(" ", "_"), node), base.name, value, index, kind))
-    return replace(data, base=value, chain=chain, order=order)
+    return replace(data, base=value, chain=chain, order=order, moves=())
 
 
 def _moved_chain(node: NodeProto, chain: Chain, channels: int, index: np.ndarray, target: int) -> Chain:

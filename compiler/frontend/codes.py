@@ -42,12 +42,16 @@ def integers(walk: Walk, node: NodeProto, position: int, task: str) -> Data:
                      "uint8")
     if data.integral:
         return data
-    found = _codes(data.base, data.chain)
-    if found is None:
+    every = _every(data.base, data.chain)
+    found = None if every is None else _codes(every, data.chain)
+    if every is None or found is None:
         last = f" after {data.nodes[-1]!r}" if data.nodes else ""
         raise refuse(node, f"{task} data that is not quantised{last}",
                      "put a quantiser before the layer (Brevitas: QuantIdentity, or QuantReLU for the activation)")
-    quantiser, scale = found
+    codes, scale, quantiser = found
+    for sign in (1, -1):
+        if np.array_equal(codes, sign * np.broadcast_to(every, codes.shape)):  # the same integers, worth something else
+            return replace(data, chain=Chain(sign * scale), nodes=())
     name = walk.tensor_name(f"{node.input[position]}_codes")
     value = walk.quantise(node, data, quantiser, IntType.spanning(quantiser.lo, quantiser.hi), name, None)
     data = replace(data, base=value, chain=Chain(scale), nodes=())
@@ -66,11 +70,8 @@ def _every(base: Value, chain: Chain, quantiser: Quantiser | None = None) -> np.
     return np.arange(base.lo, base.hi + 1, step, dtype=np.int64)[:, None]
 
 
-def _codes(base: Value, chain: Chain) -> tuple[Uniform, np.ndarray] | None:
-    """The quantiser that reads codes off the expression's values without loss, and their scale (float64 ``[1]``)."""
-    every = _every(base, chain)
-    if every is None:
-        return None
+def _codes(every: np.ndarray, chain: Chain) -> tuple[np.ndarray, np.ndarray, Uniform] | None:
+    """Codes behind the expression's values, their scale (float64 ``[1]``) and the quantiser that reads them."""
     with np.errstate(all="ignore"):
         values = chain(every)
     if not np.isfinite(values).all():
@@ -79,7 +80,7 @@ def _codes(base: Value, chain: Chain) -> tuple[Uniform, np.ndarray] | None:
         quantiser = Uniform(np.float32(scale).reshape(1), int(codes.min()), int(codes.max()))
         fits = IntType.spanning(quantiser.lo, quantiser.hi).bits <= _BITS and quantiser.levels > 0
         if fits and np.array_equal(quantiser(values), codes):
-            return quantiser, scale
+            return codes, scale, quantiser
     return None
 
 
@@ -90,6 +91,9 @@ def _readings(values: np.ndarray, chain: Chain):
     if len(scale) == 1 and chain.divisor == 1 and scale == np.float32(scale):
         codes = multiples(values, scale)
         if codes is not None and np.array_equal((codes * scale).astype(np.float32), values):
+            common = max(1, int(np.gcd.reduce(codes, axis=None)))
+            if scale * common == np.float32(scale * common):
+                yield codes // common, scale * common
             yield codes, scale
     found = grid(values)
     if found is not None and found[1] == np.float32(found[1]):

@@ -58,16 +58,16 @@ class Data:
     / divisor`` each. Where ``base`` is None the chain starts at the model's own float32 input, whose codes are not
     declared, and its constants are for all elements or for each of the input.
 
-    ``nodes`` are the QONNX nodes that computed on the way, and ``moved`` the last that moved elements with the word for
-    what it did. After ``ended`` nothing may be computed; ``host`` is what the host does, and ``result`` the shape that
-    this leaves, where it is another.
+    ``nodes`` are the QONNX nodes that computed on the way, and ``moves`` those that moved elements, each with the word
+    for what it did. After ``ended`` nothing may be computed; ``host`` is what the host does, and ``result`` the shape
+    that this leaves, where it is another.
     """
 
     base: Value | None
     chain: Chain
     order: np.ndarray
     nodes: tuple[str, ...] = ()
-    moved: tuple[str, str] | None = None
+    moves: tuple[tuple[str, str], ...] = ()
     ended: str = ""
     host: tuple[str, ...] = ()
     result: tuple[int, ...] | None = None
@@ -96,8 +96,12 @@ class Data:
 
     def move(self, order: np.ndarray, name: str, kind: str) -> Data:
         """The same values elsewhere."""
-        shuffled = kind == "reshape" and self.moved is not None and self.moved[1] == "transpose"
-        return replace(self, order=order, moved=(name, "shuffle" if shuffled else kind))
+        last = self.moves[-1][1] if self.moves else ""
+        if kind == "reshape" and last == "transpose":
+            kind = "shuffle"
+        if kind == "reshape" and last:  # what moved elements before says more
+            return replace(self, order=order)
+        return replace(self, order=order, moves=(*self.moves, (name, kind)))
 
 
 Flow = Constant | Weights | Data

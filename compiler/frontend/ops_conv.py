@@ -90,7 +90,7 @@ def _image(walk: Walk, node: NodeProto) -> tuple[Data, tuple[int, int, int, int]
             after = np.array(data.shape[2:]) - last
             alone = [0] * (2 - len(first))
             top, left, bottom, right = (int(i) for i in (*alone, *first, *alone, *after))
-            return arrange(walk, node, replace(data, order=inner)), (top, left, bottom, right)
+            return arrange(walk, node, replace(data, order=inner, moves=data.moves[:-1])), (top, left, bottom, right)
     data = arrange(walk, node, data)
     walk.flows[node.input[0]] = data
     return data, (0, 0, 0, 0)
@@ -112,7 +112,7 @@ def _emit(walk: Walk, node: NodeProto, data: Data, weights: Weights, window: Win
     order = natural((1, outputs, rows, columns))
     if crop and any(crop):
         order = order[:, :, crop[0]:rows - crop[2], crop[1]:columns - crop[3]]
-        result = replace(result, moved=(node.name, "slice"))
+        result = replace(result, moves=((node.name, "slice"),))
     if len(data.shape) == 3:
         order = order[:, :, 0]
     steps = []

@@ -163,7 +163,7 @@ def _emit(walk: Walk, node: NodeProto, data: Data, kind: str, window: Window, or
         held = Type.spanning(lo, hi)
     name = node.output[0]
     value = Value(name, (rows, columns, base.channels), held, lo, hi, name if data.integral else None)
-    data = replace(data, base=value, order=order, moved=None)
+    data = replace(data, base=value, order=order, moves=())
     value = replace(value, order=data.origin_order)
     walk.emit(Pool(walk.node_name(node), base.name, value, kind, window))
     walk.set(node, replace(data, base=value))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -73,11 +72,7 @@ def reshape(walk: Walk, node: NodeProto) -> None:
     if isinstance(flow, Data) and flow.result is not None:
         raise refuse(node, f"reshapes the result of {flow.ended}", "end the network there")
     kind = "flatten" if node.op_type == "Flatten" else "reshape"
-    moved = flow.moved if isinstance(flow, Data) else None
     move(walk, node, kind, lambda array: array.reshape(shape))
-    result = walk.flows[node.output[0]]
-    if isinstance(result, Data) and moved is not None and kind == "reshape" and moved[1] != "transpose":
-        walk.set(node, replace(result, moved=moved))  # what moved elements before says more
 
 
 def _keep_batch(node: NodeProto, flow: Flow, moves: bool) -> None:
