@@ -90,6 +90,9 @@ def build(
         metavar="P/Q", help="What one step of the input is worth in the model's units, as in `1/255`.")] = None,
     top1: Annotated[bool, typer.Option("--top1", help="Give the class instead of the accumulators.")] = False,
     lut: Annotated[int, typer.Option(help="Inputs of the target's lookup table, 4 or 6.")] = 4,
+    weights: Annotated[str, typer.Option(
+        metavar="rom|streamed|loadable", help="Where weights live: in each layer's unit, in a unit beside it, or in "
+        "memories that the ports `load_LAYER` write while the accelerator runs.")] = "rom",
     name: Annotated[str | None, typer.Option(help="The top module's name; by default the file's.")] = None,
 ) -> None:
     """Compile a QONNX file to Verilog: a folder with the RTL, a cocotb bench, and a report.
@@ -104,7 +107,7 @@ def build(
 
     folders.check_place(output)
     loaded = compiler.load(model, input=input_type, input_scale=input_scale, name=name)
-    design = compiler.compile(loaded, folding=folding, fps=fps, clock=clock, top1=top1, lut=lut)
+    design = compiler.compile(loaded, folding=folding, fps=fps, clock=clock, top1=top1, lut=lut, memory=weights)
     with _bar("build") as step:
         total = len(design.dataflow.stages) + 1
         done = iter(range(total + 1))

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import UserError
+from ..hdl.matrix import MEMORIES
 from ..sim import toolchain
 from ..sim.dataflow import Prediction, predict
 from . import data, emit, folding, frontend, host, passes
@@ -19,6 +20,7 @@ from .execute import run_golden
 from .folding import Fold
 from .ir import ArgMax, Dense, Graph, IntType, canonical_order
 from .lower import lower
+from .units import same_hardware
 
 __all__ = ["Compiled", "Model", "compile_model", "load"]
 
@@ -94,6 +96,9 @@ def compile_model(model: Model, *, folding: Sequence[Fold] | str | None = None, 
                         remedy="say MHz, as in --clock 50")
     if lut not in (4, 6):
         raise UserError(f"no lookup table of {lut} inputs is served", where="--lut", remedy="say 4 or 6")
+    if memory not in MEMORIES:
+        raise UserError(f"{memory!r} is no place for weights", where="--weights", remedy=f"say one of "
+                        f"{', '.join(MEMORIES)}")
     if folding is not None and fps is not None:
         raise UserError("both a folding and a frame rate are given", where="--folding and --fps",
                         remedy="give one of them")
@@ -164,6 +169,36 @@ class Compiled:
     def rtl_bytes(self) -> dict[str, bytes]:
         """The same as bytes."""
         return {name: text.encode() for name, text in self.rtl().items()}
+
+    def load_words(self, model: Model) -> dict[str, tuple[int, ...]]:
+        """What turns this design's weights into another model's: for each loadable layer, the words for ``load_LAYER``.
+
+        Load while no frame is inside. The models must differ in the integers of loadable weights and their thresholds
+        alone.
+
+        Raises
+        ------
+        UserError
+            If the design's weights are not loadable, or the other model needs other hardware.
+        """
+        if not self.dataflow.loadable:
+            raise UserError("the weights of this design cannot be loaded", where=self.name,
+                            remedy="build it with --weights loadable")
+        remedy = "train it with the same layers, quantisers and activation scales"
+        works = tuple(folding.work_of(model.graph, layer) for layer in model.layers)
+        if works != self.works:
+            raise UserError("has other layers", where=model.name, remedy=remedy)
+        other = lower(model.graph, self.folds, lut=self.lut, memory=self.memory)
+        if [stage.name for stage in self.dataflow.stages] != [stage.name for stage in other.stages]:
+            raise UserError("needs other units", where=model.name, remedy=remedy)
+        words = {}
+        for mine, theirs in zip(self.dataflow.stages, other.stages, strict=True):
+            loadable = mine in self.dataflow.loadable
+            if not same_hardware(mine.parameters, theirs.parameters, loadable):
+                raise UserError(f"needs another unit for {mine.name}", where=model.name, remedy=remedy)
+            if loadable:
+                words[mine.name] = theirs.parameters.load_words
+        return words
 
     def simulator(self) -> str:
         """The RTL simulator's version."""

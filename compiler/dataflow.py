@@ -71,6 +71,11 @@ class Dataflow:
                      if isinstance(stage.parameters, MatrixVectorParameters | DepthwiseParameters))
 
     @property
+    def loadable(self) -> tuple[Stage, ...]:
+        """The layers whose weights can be written while the accelerator runs."""
+        return tuple(stage for stage in self.layers if getattr(stage.parameters, "memory", "") == "loadable")
+
+    @property
     def fifos(self) -> tuple[Stage, ...]:
         return tuple(stage for stage in self.stages if isinstance(stage.parameters, FifoParameters))
 

@@ -67,6 +67,8 @@ class Memories:
 class Accelerator(wiring.Component):
     """All stages joined, as one Amaranth component: streams ``i`` and ``o`` of plain words.
 
+    Each layer with loadable weights has a further input, ``load_STAGE``, of ``load_words`` (``hdl.matrix``).
+
     Parameters
     ----------
     dataflow : Dataflow
@@ -79,6 +81,7 @@ class Accelerator(wiring.Component):
         super().__init__({
             "i": In(word_stream(dataflow.edges[0].bits)),
             "o": Out(word_stream(dataflow.edges[-1].bits)),
+            **{f"load_{stage.name}": In(word_stream(stage.parameters.load_bits)) for stage in dataflow.loadable},
         })
 
     @property
@@ -93,6 +96,7 @@ class Accelerator(wiring.Component):
             first.payload.eq(self.i.payload), first.valid.eq(self.i.valid), self.i.ready.eq(first.ready),
             self.o.payload.eq(last.payload), self.o.valid.eq(last.valid), last.ready.eq(self.o.ready),
         ]
+        loadable = self._dataflow.loadable
         for stage in self._dataflow.stages:
             names_in, names_out = stage.ports
             sources = [(port, edge, wires[edge.name]) for port, edge in zip(names_in, stage.inputs, strict=True)]
@@ -103,6 +107,8 @@ class Accelerator(wiring.Component):
                     connect(m, wire.of(edge.shape), getattr(unit, port))
                 for port, edge, wire in sinks:
                     connect(m, getattr(unit, port), wire.of(edge.shape))
+                if stage in loadable:
+                    connect(m, wiring.flipped(getattr(self, f"load_{stage.name}")), unit.load)
             else:
                 joined = {"i_clk": ClockSignal(), "i_rst": ResetSignal()}
                 for port, _, wire in sources:
@@ -111,6 +117,10 @@ class Accelerator(wiring.Component):
                 for port, _, wire in sinks:
                     joined |= {f"o_{port}__payload": wire.payload, f"o_{port}__valid": wire.valid,
                                f"i_{port}__ready": wire.ready}
+                if stage in loadable:
+                    load = getattr(self, f"load_{stage.name}")
+                    joined |= {"i_load__payload": load.payload, "i_load__valid": load.valid,
+                               "o_load__ready": load.ready}
                 m.submodules[stage.name] = Instance(self._modules[stage.name], **joined)
         return m
 

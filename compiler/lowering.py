@@ -99,7 +99,7 @@ class Lowering:
         if edge.pixel % edge.lanes or pixel % edge.lanes:
             common = divisors(math.gcd(edge.pixel, pixel))
             lanes = next((lanes for lanes in common if words(len(edge.flat), lanes) <= self.interval), common[-1])
-            edge = self.regroup(edge, lanes, layer, name or self.name("group"))
+            edge = self.regroup(edge, lanes, layer, f"{name}_flat" if name else self.name("group"))
         return edge.per(pixel)
 
     def fifo(self, edge: Edge, layer: str, name: str) -> Edge:

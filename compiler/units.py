@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
+import numpy as np
 from amaranth.hdl import Shape
 
 from ..hdl.argmax import ArgMaxParameters, ArgMaxUnit
@@ -26,7 +27,7 @@ from ..hdl.window import WindowParameters, WindowUnit
 from ..hdl.window_parallel import ParallelWindowParameters, ParallelWindowUnit
 from .stream import Edge
 
-__all__ = ["KINDS", "Parameters", "make", "ports", "resized"]
+__all__ = ["KINDS", "Parameters", "make", "ports", "resized", "same_hardware"]
 
 Parameters = (
     AddParameters | ArgMaxParameters | ConcatParameters | DepthwiseParameters | FifoParameters | ForkParameters
@@ -100,3 +101,15 @@ def resized(parameters: Parameters, depth: int) -> Parameters:
     if isinstance(parameters, FifoParameters):
         return FifoParameters(depth, parameters.bits)
     return replace(parameters, depth=depth)
+
+
+def same_hardware(one: Parameters, other: Parameters, loadable: bool = False) -> bool:
+    """Whether two units are the same but for their depth and, where ``loadable``, for weights and thresholds."""
+    if type(one) is not type(other):
+        return False
+    if loadable and (one.load_bits, one.arithmetic, one.threshold_bits) != (
+            other.load_bits, other.arithmetic, other.threshold_bits):
+        return False
+    given = {"depth"} | ({"weights", "thresholds", "accumulator"} if loadable else set())
+    return all(np.array_equal(getattr(one, field.name), getattr(other, field.name))
+               for field in fields(one) if field.name not in given)
