@@ -49,9 +49,8 @@ def integers(walk: Walk, node: NodeProto, position: int, task: str) -> Data:
         raise refuse(node, f"{task} data that is not quantised{last}",
                      "put a quantiser before the layer (Brevitas: QuantIdentity, or QuantReLU for the activation)")
     codes, scale, quantiser = found
-    for sign in (1, -1):
-        if np.array_equal(codes, sign * np.broadcast_to(every, codes.shape)):  # the same integers, worth something else
-            return replace(data, chain=Chain(sign * scale), nodes=())
+    if (codes == every).all():  # the same integers, perhaps worth something else
+        return replace(data, chain=Chain(scale), nodes=())
     name = walk.tensor_name(f"{node.input[position]}_codes")
     value = walk.quantise(node, data, quantiser, IntType.spanning(quantiser.lo, quantiser.hi), name, None)
     data = replace(data, base=value, chain=Chain(scale), nodes=())
@@ -91,9 +90,6 @@ def _readings(values: np.ndarray, chain: Chain):
     if len(scale) == 1 and chain.divisor == 1 and scale == np.float32(scale):
         codes = multiples(values, scale)
         if codes is not None and np.array_equal((codes * scale).astype(np.float32), values):
-            common = max(1, int(np.gcd.reduce(codes, axis=None)))
-            if scale * common == np.float32(scale * common):
-                yield codes // common, scale * common
             yield codes, scale
     found = grid(values)
     if found is not None and found[1] == np.float32(found[1]):
