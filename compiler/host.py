@@ -21,11 +21,26 @@ def log_softmax(x: np.ndarray) -> np.ndarray:
     return (wide - np.log(np.exp(wide).sum(axis=-1, keepdims=True))).astype(np.float32)
 
 
-OPERATIONS = {"softmax": softmax, "log_softmax": log_softmax}
+def top(x: np.ndarray, count: int) -> np.ndarray:
+    """The largest ``count`` values of the last axis, falling."""
+    return np.take_along_axis(x, _order(x, count), axis=-1)
+
+
+def top_indices(x: np.ndarray, count: int) -> np.ndarray:
+    """Their indices, int64; of equal values the lowest comes first."""
+    return _order(x, count)
+
+
+def _order(x: np.ndarray, count: int) -> np.ndarray:
+    return np.argsort(-x, axis=-1, kind="stable")[..., :count]
+
+
+OPERATIONS = {"softmax": softmax, "log_softmax": log_softmax, "top": top, "top_indices": top_indices}
 
 
 def apply(names: Sequence[str], x: np.ndarray) -> np.ndarray:
-    """Apply the operations in order to ``[frames, elements]``."""
+    """Apply the operations in order to ``[frames, elements]``. "top:5" is "top" with the number 5."""
     for name in names:
-        x = OPERATIONS[name](x)
+        kind, _, count = name.partition(":")
+        x = OPERATIONS[kind](x, *([int(count)] if count else []))
     return x
