@@ -6,17 +6,25 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Reference"]
+__all__ = ["Reference", "narrowed"]
+
+
+def narrowed(integers: np.ndarray) -> np.ndarray:
+    """The same in the narrowest signed type that holds them: a large network has many."""
+    lo, hi = int(integers.min(initial=0)), int(integers.max(initial=0))
+    kind = next(kind for kind in (np.int8, np.int16, np.int32, np.int64)
+                if np.iinfo(kind).min <= lo and hi <= np.iinfo(kind).max)
+    return integers.astype(kind)
 
 
 @dataclass(frozen=True, eq=False)
 class Reference:
     """An exact run. Arrays are ``[frames, elements]``, elements in C order, under the names of QONNX tensors.
 
-    ``codes`` (int64) has every quantiser's output on the data, in the order of the graph; ``accumulators`` (int64)
-    every matrix product's; ``ties`` (bool) tells for each code whether float32 rounding could turn it over. ``output``
-    is float32; any float32 evaluation that meets the same codes lies within ``output_bound`` of ``output_real``
-    (float64).
+    ``codes`` has every quantiser's output on the data, in the order of the graph; ``accumulators`` what every linear
+    layer counted, and what pooling and Concat made of integers (both of an integer type that holds them);
+    ``ties`` (bool) tells for each code whether float32 rounding could turn it over. ``output`` is float32; any float32
+    evaluation that meets the same codes lies within ``output_bound`` of ``output_real`` (float64).
     """
 
     codes: dict[str, np.ndarray]

@@ -169,8 +169,12 @@ def test_any_mix_of_operators(builder, interpret, seed, first, second, last, byt
     reference = run_exact(imported.model, codes, spec)
     graph = passes.run(imported.graph)
     values = interpret(graph, codes)
-    for node in graph.nodes:
-        np.testing.assert_array_equal(values[node.output.name], reference.integers(node.output.origin))
+    compared = 0
+    for value in (node.output for node in graph.nodes if node.output.origin is not None):
+        integers = values[value.name][:, value.origin_order]
+        np.testing.assert_array_equal(integers, reference.integers(value.origin))
+        compared += 1
+    assert compared >= 2
     np.testing.assert_array_equal(graph.final(values[graph.output]), reference.output)
     plain = run_plain(imported.model, codes, spec)
     explain(reference, plain.codes, plain.output)

@@ -1,0 +1,229 @@
+"""Products of data and weights under exact accumulation: over integers, and rounded to float32 once.
+
+Convolutions are sums over the kernel's taps of products of the pixels under each, straight from ONNX's definition;
+transposed ones put each product where it belongs in the result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+
+from .reference_integers import integers_of, weights_of
+from .reference_sliding import Sliding
+from .reference_tensor import TINY, Frames, Integers, Tensor, Weights, attribute, gamma, worth
+
+__all__ = ["PRODUCTS"]
+
+Product = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """A product ``[frames, ...]`` of data ``[frames, ...]`` and weights, which does in floats what it does in integers.
+
+    ``weights`` are ``[groups, out / groups, terms]``; ``terms`` counts what a sum adds up at most.
+    """
+
+    apply: Product
+    weights: Weights
+    channel_axis: int
+    pads: bool
+
+
+def _exact(apply: Product, x: np.ndarray, w: np.ndarray) -> np.ndarray:
+    """A product of integers, int64: in floats where no partial sum needs more bits than they have."""
+    rows = np.abs(w).reshape(w.shape[0] * w.shape[1], -1)
+    largest = int(np.abs(x).max(initial=0)) * int(rows.sum(axis=1).max(initial=0))
+    kind = np.float32 if largest < 1 << 24 else np.float64 if largest < 1 << 53 else np.int64
+    return apply(x.astype(kind), w.astype(kind)).astype(np.int64)
+
+
+def _product(x: Tensor, layer: _Layer, alpha: np.float32, bias: np.ndarray | None) -> Frames:
+    """alpha * (x W) + bias, rounded to float32 before alpha, and after each of the two."""
+    assert isinstance(x, Frames)
+    read = integers_of(x)
+    weights = layer.weights
+    groups, per_group, terms = weights.codes.shape
+    accumulators = _exact(layer.apply, read.codes, weights.codes)
+    rank = accumulators.ndim
+    ranked = [1] * rank
+    ranked[layer.channel_axis] = -1
+    of_weights = weights.scale.reshape(groups * per_group, -1)
+    if not (of_weights == of_weights[:, :1]).all():
+        raise NotImplementedError("weights whose scales differ within an output channel")
+    scale = (_of_groups(read, groups, layer.channel_axis).repeat(per_group) * of_weights[:, 0]).reshape(ranked)
+    if (scale == scale.reshape(-1)[0]).all():
+        scale = scale.reshape(-1)[:1].reshape([1] * rank)
+    low, high = (min(read.lo, 0), max(read.hi, 0)) if layer.pads else (read.lo, read.hi)
+    rows = weights.codes.reshape(groups * per_group, -1)
+    positive, negative = np.maximum(rows, 0).sum(axis=1), np.minimum(rows, 0).sum(axis=1)
+    integers = Integers(accumulators, scale, int((positive * low + negative * high).min()),
+                        int((positive * high + negative * low).max()), read.divisor)
+    real = worth(integers)
+    bound = _bound(x, read, layer, integers, rows, bias is None and alpha == 1)
+    value = real.astype(np.float32)
+    if bias is None and alpha == 1:
+        return Frames(value, real, bound, integers, accumulators=accumulators)
+    wide = np.float64(alpha)
+    offset = np.zeros(1, dtype=np.float32) if bias is None else bias
+
+    def finish(terms: np.ndarray) -> np.ndarray:
+        terms = terms if alpha == 1 else terms * alpha
+        return terms if bias is None else terms + bias
+
+    bound = bound * abs(wide) * (1 + gamma(2)) + gamma(terms + 3) * np.abs(offset.astype(np.float64)) + TINY
+    return Frames(finish(value), real * wide + offset.astype(np.float64), bound, since=(integers, (finish,)),
+                  accumulators=accumulators)
+
+
+def _of_groups(read: Integers, groups: int, axis: int) -> np.ndarray:
+    """The scale of what each group adds up, float64 ``[groups]``."""
+    if read.uniform is not None:
+        return np.full(groups, read.uniform)
+    rows = np.moveaxis(np.broadcast_to(read.scale, (1, *read.codes.shape[1:])), axis, 0).reshape(groups, -1)
+    if not (rows == rows[:, :1]).all():
+        raise NotImplementedError("a sum over channels of different scales")
+    return rows[:, 0]
+
+
+def _bound(x: Frames, read: Integers, layer: _Layer, integers: Integers, rows: np.ndarray, alone: bool) -> np.ndarray:
+    """How far any float32 evaluation of the sums lies from them."""
+    terms = layer.weights.codes.shape[2]
+    powers = bool((np.frexp(integers.scale)[0] == 0.5).all()) and integers.divisor == 1
+    reach = int(np.abs(read.codes).max(initial=0)) * int(np.abs(rows).sum(axis=1).max())
+    inherits = bool(np.any(x.bound))
+    if alone and powers and reach < 1 << 24 and not inherits:
+        return np.broadcast_to(0.0, integers.codes.shape)  # every partial sum is a float32
+    sizes = np.abs(layer.weights.codes).astype(np.float32)
+    magnitude = layer.apply(np.abs(read.codes).astype(np.float32), sizes) * (integers.scale / integers.divisor)
+    bound = gamma(terms + 3) * magnitude * (1 + 2.0**-10) + (terms + 3) * TINY  # magnitudes were added up in float32
+    if inherits:
+        worths = np.abs(layer.weights.codes * layer.weights.scale)
+        bound = bound + layer.apply(np.asarray(x.bound, dtype=np.float64), worths) * (1 + gamma(terms + 3))
+    return bound
+
+
+def _bias(tensor: Tensor | None, beta: np.float32, rank: int, axis: int) -> np.ndarray | None:
+    if tensor is None:
+        return None
+    assert not isinstance(tensor, Frames)
+    c = tensor.value.astype(np.float32)
+    c = c if beta == 1 else beta * c
+    if axis == 1 and c.ndim == 1:
+        c = c.reshape(-1, *[1] * (rank - 2))
+    return c
+
+
+def _gemm(node: onnx.NodeProto, x: Tensor, w: Tensor, c: Tensor | None = None) -> Tensor:
+    """alpha x W + beta C, and MatMul on the last axis."""
+    turned = node.op_type == "Gemm" and attribute(node, "transB", 0)
+    weights = weights_of(w, 0 if turned else 1)
+    codes, scale = (weights.codes, weights.scale) if turned else (weights.codes.T, weights.scale.T)
+    alpha, beta = (np.float32(attribute(node, name, 1.0)) for name in ("alpha", "beta"))
+    assert isinstance(x, Frames)
+    layer = _Layer(lambda v, m: v @ m[0].T, Weights(codes[None], scale[None]), x.rank - 1, False)
+    return _product(x, layer, alpha, _bias(c, beta, x.rank, x.rank - 1))
+
+
+def _tap_first(kernels: np.ndarray) -> np.ndarray:
+    """``[kh, kw, groups, out / groups, in / groups]``, each tap's matrices in one piece."""
+    return np.ascontiguousarray(np.moveaxis(kernels, (3, 4), (0, 1)))
+
+
+def _convolution(node: onnx.NodeProto, x: Tensor, w: Tensor, c: Tensor | None = None) -> Tensor:
+    assert isinstance(x, Frames)
+    groups = attribute(node, "group", 1)
+    weights = weights_of(w, 0)
+    window = Sliding.of(node, x.value.shape[2:], weights.codes.shape[2:])
+    flat, taps = x.rank == 3, (window.kernel[0], window.kernel[1])
+
+    def apply(image: np.ndarray, kernels: np.ndarray) -> np.ndarray:
+        """``kernels`` ``[groups, out / groups, (in / groups) kh kw]``."""
+        image = window.padded(image[:, :, None] if flat else image)
+        frames, depth = len(image), image.shape[1] // groups
+        kernels = _tap_first(kernels.reshape(groups, -1, depth, *taps))
+        rows, columns = window.positions(*image.shape[-2:])
+        total = np.zeros((frames, groups, kernels.shape[3], rows * columns), dtype=image.dtype)
+        for i, j in np.ndindex(*taps):
+            seen = window.tap(image, i, j).reshape(frames, groups, depth, rows * columns)
+            total += kernels[i, j] @ seen
+        out = groups * kernels.shape[3]
+        return total.reshape((frames, out, columns) if flat else (frames, out, rows, columns))
+
+    shape = (groups, len(weights.codes) // groups, -1)
+    pads = any(window.before) or any(window.after)
+    layer = _Layer(apply, Weights(weights.codes.reshape(shape), weights.scale.reshape(shape)), 1, pads)
+    return _product(x, layer, np.float32(1), _bias(c, np.float32(1), x.rank, 1))
+
+
+def _transposed(node: onnx.NodeProto, x: Tensor, w: Tensor, c: Tensor | None = None) -> Tensor:
+    """ConvTranspose: each pixel times the kernel, added up where the kernels overlap; then the pads are cut off."""
+    assert isinstance(x, Frames)
+    groups = attribute(node, "group", 1)
+    weights = weights_of(w, 1)
+    window = Sliding.of(node, x.value.shape[2:], weights.codes.shape[2:])
+    flat, (kh, kw) = x.rank == 3, window.kernel
+    depth, per_group = x.value.shape[1] // groups, weights.codes.shape[1]
+    size = (1, x.value.shape[2]) if flat else (x.value.shape[2], x.value.shape[3])
+    before, result = _extent(node, window, size, flat)
+    whole = [(s - 1) * stride + d * (k - 1) + 1 for s, stride, d, k in zip(
+        size, window.stride, window.dilation, window.kernel, strict=True)]
+
+    def apply(image: np.ndarray, kernels: np.ndarray) -> np.ndarray:
+        """``kernels`` ``[groups, out / groups, (in / groups) kh kw]``."""
+        frames = len(image)
+        image = image.reshape(frames, groups, depth, size[0] * size[1])
+        kernels = _tap_first(kernels.reshape(groups, per_group, depth, kh, kw))
+        canvas = np.zeros((frames, groups * per_group, max(whole[0], before[0] + result[0]),
+                           max(whole[1], before[1] + result[1])), dtype=image.dtype)
+        for i, j in np.ndindex(kh, kw):
+            top, left = i * window.dilation[0], j * window.dilation[1]
+            here = canvas[:, :, top : top + (size[0] - 1) * window.stride[0] + 1 : window.stride[0],
+                          left : left + (size[1] - 1) * window.stride[1] + 1 : window.stride[1]]
+            here += (kernels[i, j] @ image).reshape(here.shape)
+        cut = canvas[:, :, before[0] : before[0] + result[0], before[1] : before[1] + result[1]]
+        return cut[:, :, 0] if flat else cut
+
+    def grouped(array: np.ndarray) -> np.ndarray:
+        """``[in, out / groups, kh, kw]`` as kernels."""
+        split = array.reshape(groups, depth, per_group, kh * kw)
+        return np.moveaxis(split, 1, 2).reshape(groups, per_group, -1)
+
+    layer = _Layer(apply, Weights(grouped(weights.codes), grouped(weights.scale)), 1, True)
+    return _product(x, layer, np.float32(1), _bias(c, np.float32(1), x.rank, 1))
+
+
+def _extent(node: onnx.NodeProto, window: Sliding, size: tuple[int, int],
+            flat: bool) -> tuple[tuple[int, int], tuple[int, int]]:
+    """What ConvTranspose cuts off before, and the size of what it leaves, as ONNX says."""
+    axes = 1 if flat else 2
+
+    def pair(name: str) -> list[int] | None:
+        given = attribute(node, name)
+        return None if given is None else [1] * (2 - axes) + list(given)[-axes:]
+
+    extra = [0] * (2 - axes) + list(attribute(node, "output_padding", [0] * axes))
+    wanted, mode = pair("output_shape"), attribute(node, "auto_pad", "NOTSET")
+    if wanted is None and mode in ("SAME_UPPER", "SAME_LOWER"):
+        wanted = [s * stride for s, stride in zip(size, window.stride, strict=True)]
+    before, result = [], []
+    for axis in (0, 1):
+        whole = ((size[axis] - 1) * window.stride[axis] + extra[axis]
+                 + (window.kernel[axis] - 1) * window.dilation[axis] + 1)
+        if wanted is None:
+            pads = (window.before[axis], window.after[axis]) if mode == "NOTSET" else (0, 0)
+        else:
+            total = max(whole - wanted[axis], 0)
+            pads = (total // 2, total - total // 2) if mode == "SAME_UPPER" else (total - total // 2, total // 2)
+        before.append(pads[0])
+        result.append(whole - sum(pads))
+    return (before[0], before[1]), (result[0], result[1])
+
+
+PRODUCTS: dict[str, Callable[..., Tensor]] = {
+    "Gemm": _gemm, "MatMul": _gemm, "Conv": _convolution, "ConvTranspose": _transposed,
+}
