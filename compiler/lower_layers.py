@@ -42,15 +42,20 @@ def lower_dense(lowering: Lowering, node: Dense, fold: Fold) -> None:
             edge = _window(lowering, node, fold, work, source, edge, name)
     edge = lowering.regroup(edge, fold.simd, node.name, name)
     edge = lowering.fifo(edge, node.name, name)
+    loadable = lowering.memory == "loadable"
+    # Sums of weights to come are as wide as their type allows, not as these weights make them.
+    output = None if loadable and node.thresholds is None else node.output.type
     unit = MatrixVectorParameters(
-        node.weights, fold.pe, fold.simd, node.thresholds, lowering.lut, input=edge.type, output=node.output.type,
-        base=node.base, groups=work.groups, positions=work.positions, memory=lowering.memory)
+        node.weights, fold.pe, fold.simd, node.thresholds, lowering.lut, input=edge.type, output=output,
+        base=node.base, groups=work.groups, positions=work.positions, memory=lowering.memory,
+        weight=node.weight_type if loadable else None)
+    assert unit.output is not None
     inputs = [edge]
     if lowering.memory == "streamed":
         inputs.append(_weights(lowering, node, unit, name))
     per_group = len(node.weights) // work.groups
     index = np.arange(node.output.elements, dtype=np.int32).reshape(-1, per_group)
-    output = Edge("", node.output.name, node.output.type, grouped(index, fold.pe), per_group, node.output.elements)
+    output = Edge("", node.output.name, unit.output, grouped(index, fold.pe), per_group, node.output.elements)
     lowering.give(node.output, lowering.append(name, node.name, unit, inputs, output))
 
 
