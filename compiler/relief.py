@@ -1,13 +1,11 @@
 """What holds a design back, and which larger folding would relieve it.
 
-The slowest unit sets the interval: where streams form no cycle and FIFOs are sized (``sim.sizing``), nothing else
-does. So another folding's interval is the work of its slowest unit; where the dataflow engine can show it in seconds,
-it does.
+No network is faster than its slowest unit, and with sized FIFOs (``sim.sizing``) few are slower. So another folding's
+interval is the work of its slowest unit, unless the dataflow engine can say exactly what it is within seconds.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from contextlib import suppress
 from fractions import Fraction
@@ -16,7 +14,7 @@ from typing import TYPE_CHECKING
 from ..errors import UserError
 from ..hdl.lanes import words
 from ..hdl.schedule import Queue
-from ..sim.dataflow import keeps_pace, predict
+from ..sim.dataflow import predict
 from .dataflow import Dataflow, Stage
 from .folding import Fold, Work, divisors
 from .lower import lower
@@ -50,8 +48,8 @@ def find(design: Compiled) -> dict:
 
     ``next`` widens each layer that needs as many cycles as the slowest by one step (the next PE or SIMD that saves a
     cycle, whichever adds fewer lanes); ``double`` widens with the fewest lanes to half the interval or less. Each is
-    None where there is none. ``by`` of an option says where its interval comes from: "engine", or "phases" of its
-    slowest unit where the engine would take too long.
+    None where there is none. ``by`` of an option says where its interval comes from: "engine", or the "phases" of
+    its slowest unit, the least that it can be, where the engine would take too long.
     """
     dataflow = design.dataflow
     paces = {stage.name: pace(stage) for stage in dataflow.stages}
@@ -129,15 +127,12 @@ def _interval(design: Compiled, folds: Sequence[Fold]) -> tuple[Fraction, str]:
     """The interval with other folds and FIFOs that decouple all units, which is what sized FIFOs keep; its source."""
     dataflow: Dataflow = lower(design.graph, folds, lut=design.lut, memory=design.memory)
     slowest = Fraction(max(map(pace, dataflow.stages)))
-    steps = slowest * len(dataflow.stages)
-    ample = dataflow.with_depths([2 * stage.input.words + 4 + depth
-                                  for stage, depth in zip(dataflow.sized, dataflow.depths, strict=True)])
-    if 4 * _FRAMES * steps <= WORK:
+    if 4 * _FRAMES * slowest * len(dataflow.stages) <= WORK:
+        ample = dataflow.with_depths([2 * stage.input.words + 4 + depth
+                                      for stage, depth in zip(dataflow.sized, dataflow.depths, strict=True)])
         with suppress(ValueError):  # periodic only after more frames than this
             return predict(ample.network, _FRAMES).interval, "engine"
-    frames = 4 * math.ceil(design.prediction.latency / design.prediction.interval) + 12
-    shown = frames * steps <= WORK / 2 and keeps_pace(ample.network, slowest, frames)[0]
-    return slowest, "engine" if shown else "phases"
+    return slowest, "phases"
 
 
 def _option(design: Compiled, folds: Sequence[Fold]) -> dict | None:

@@ -67,6 +67,10 @@ def rows(report: dict) -> list[Row]:
         before = list({id(owner[name]): owner[name] for name in unit["inputs"] if name in owner}.values())
         if len(before) == 1 and (unit["kind"] in _FOLLOW or not unit["layer"]):
             mine = before if _open(before[0]) else []
+            if mine and all(part["kind"] == "width" for part in mine[0].units):
+                # Lanes regrouped for what follows a row.
+                followed = owner.get(mine[0].units[0]["inputs"][0])
+                mine = [followed, *mine] if followed is not None and _open(followed) else mine
         else:
             mine = [row for row in before if row.units[-1]["layer"] in (unit["layer"], "") and _open(row)]
         row = Row([part for each in mine for part in each.units] + [unit])

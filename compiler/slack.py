@@ -36,7 +36,7 @@ def one_less(design: Compiled) -> list[int | float | str | None]:
     answers: list[int | float | str | None] = [None] * len(depths)
     above = [(-depths[place] * stage.input.bits, place) for place, stage in enumerate(design.dataflow.sized)
              if depths[place] > least(stage)]
-    left = float(WORK)
+    left = WORK / 3
     for _, place in sorted(above):
         if left < work(design, _FRAMES / 4):
             break

@@ -82,5 +82,7 @@ def _ends(design: Compiled, frames: int, start: int, words: Mapping[str, int]) -
 
 
 def _run(design: Compiled, frames: int, start: int, words: Mapping[str, int], batch: list[str]) -> dict:
-    times = simulate(design.dataflow.network, frames, record=tuple(batch)).times
-    return {name: times[name].reshape(frames, words[name])[start:, [0, -1]] for name in batch}
+    # One frame more: the engine ends with the last word out, which may not need the last words of its frame. A frame
+    # behind does not hold up those before it.
+    times = simulate(design.dataflow.network, frames + 1, record=tuple(batch)).times
+    return {name: times[name][: frames * words[name]].reshape(frames, words[name])[start:, [0, -1]] for name in batch}

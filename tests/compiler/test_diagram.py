@@ -70,6 +70,8 @@ def sketches(draw) -> dict:
                 others = [free.pop() for _ in range(draw(st.integers(1, min(2, len(free)))))]
                 free.append(sketch.join(draw(st.sampled_from(("add", "concat"))), [stream, *others]))
             case "point":
+                if draw(st.booleans()):
+                    stream, = sketch.unit("width", [stream], draw(st.sampled_from(("", "Quant"))))
                 free += sketch.unit(draw(st.sampled_from(("threshold", "requantise", "table"))), [stream], "Quant")
             case _:
                 helpers = draw(st.lists(st.sampled_from(("width", "window", "fifo")), max_size=4, unique=True))
@@ -149,11 +151,13 @@ def test_tracks_are_shared_by_skips_that_follow_each_other():
 def test_threshold_fork_and_helpers_stand_in_the_row_of_their_layer():
     sketch = Sketch()
     stream = sketch.layer("i", "window", "width", "fifo")
+    stream, = sketch.unit("width", [stream], "Quant_1")
     stream, = sketch.unit("threshold", [stream], "Quant_1")
     a, b = sketch.unit("fork", [stream], stream, outputs=2)
     sketch.join("add", [a, b])
     first, last = rows(sketch.report())
-    assert [unit["kind"] for unit in first.units] == ["window", "width", "fifo", "matrix_vector", "threshold", "fork"]
+    assert [unit["kind"] for unit in first.units] == ["window", "width", "fifo", "matrix_vector", "width", "threshold",
+                                                      "fork"]
     assert (first.name, first.node, first.entries, first.exits) == ("conv0", "Conv_0", ["i"], [a, b])
     assert [unit["kind"] for unit in last.units] == ["fifo", "fifo", "add"]
     assert last.layer is None

@@ -9,15 +9,12 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from rich.console import Console
 
-from gatewright.compiler import design, relief, report
-from gatewright.compiler.folding import Fold, Work
+from gatewright.compiler import design, report
 from gatewright.compiler.timeline import number
 from gatewright.errors import UserError
-from gatewright.sim.dataflow import predict, simulate
+from gatewright.sim.dataflow import predict
 
 FOLDING = "3x4,2x5,3x4"
 
@@ -38,6 +35,20 @@ def bytes_model(tmp_path, network):
 @pytest.fixture
 def little(model):
     return report.summarise(design.compile(model, folding=FOLDING, clock=10))
+
+
+@pytest.fixture(scope="module")
+def residual(builder, tmp_path_factory):
+    """Two 3x3 layers of many-bit codes, the second beside a skip path; pooled and classified, with a soft-max."""
+    rng = np.random.default_rng(7)
+    net = builder((1, 2, 6, 6)).conv(rng.integers(-7, 8, (4, 2, 3, 3)), 0.5, bits=4, pads=[1, 1, 1, 1])
+    net.quantise(1.0, 4)
+    skip = net.last
+    net.conv(rng.integers(-1, 2, (4, 4, 3, 3)), 0.5, bits=2, pads=[1, 1, 1, 1]).quantise(0.75, 3)
+    net.node("Add", ..., skip).quantise(2.0, 3).node("MaxPool", kernel_shape=[2, 2], strides=[2, 2]).node("Flatten")
+    net.gemm(rng.normal(size=(3, 36)), 0.5).node("Softmax", axis=1)
+    model = design.load(net.save(tmp_path_factory.mktemp("residual") / "residual.onnx"), input="uint2")
+    return design.compile(model, folding="2x6,2x18,1x2")
 
 
 def verification(content: dict, **changes) -> dict:
@@ -105,69 +116,34 @@ def test_totals_are_sums_and_the_engines(model, little):
     assert [stream["name"] for stream in little["streams"]] == [edge.name for edge in compiled.dataflow.edges]
 
 
-@pytest.mark.parametrize("folding", [FOLDING, "1x1,1x1,1x1", "10x16,9x10,5x9", "1x16,9x1,5x9"])
-def test_steady_timeline_repeats_and_follows_from_the_regime(bytes_model, folding):
-    compiled = design.compile(bytes_model, folding=folding)
-    timeline = report.summarise(compiled)["timeline"]
-    network, prediction = compiled.dataflow.network, compiled.prediction
-    assert timeline["alone"][network.output][1] == prediction.latency
-    assert timeline["alone"][network.input][0] == 0
-    period = prediction.regime[1] - prediction.regime[0]
-    assert timeline["period"] == prediction.interval * period
-    # A much later frame crosses every stream in the same cycles, counted from its own first input transfer.
-    words = {edge.name: edge.words for edge in compiled.dataflow.edges}
-    times = {name: t.reshape(-1, words[name]) for name, t in simulate(network, 200, record=network.edges).times.items()}
-    later = 150 - (150 - prediction.regime[1]) % period
-    found = [{name: [int(t[frame, 0] - times[network.input][frame, 0]),
-                     int(t[frame, -1] - times[network.input][frame, 0])] for name, t in times.items()}
-             for frame in range(later, later + period)]
-    zero = [frame[network.input][0] for frame in timeline["steady"]]
-    steady = [{name: [t - begin for t in span] for name, span in frame.items()}
-              for begin, frame in zip(zero, timeline["steady"], strict=True)]
-    assert sorted(map(str, steady)) == sorted(map(str, found))
-
-
-@given(st.data())
-def test_a_suggested_folding_gives_the_interval_that_is_claimed(tmp_path_factory, network, data):
-    sizes = data.draw(st.lists(st.integers(2, 24), min_size=2, max_size=4))
-    path = tmp_path_factory.mktemp("relief") / "net.onnx"
-    model = design.load(network(np.random.default_rng(3), sizes).save(path))
-    folds = [Fold(data.draw(st.integers(1, layer.weights.shape[0])), data.draw(st.integers(1, layer.weights.shape[1])))
-             for layer in model.layers]
-    compiled = design.compile(model, folding=folds)
-    before, found = compiled.prediction.interval, relief.find(compiled)
-    assert found["phases"] == max(stage.schedule.phases for stage in compiled.dataflow.stages
-                                  if stage not in compiled.dataflow.fifos)
-    assert (found["next"] is None) <= (before == 1 or found["phases"] < before or found["unit"].endswith("width"))
-    for option, least in ((found["next"], before), (found["double"], before / 2)):
-        if option is not None:
-            after = design.compile(model, folding=option["folding"])
-            assert number(after.prediction.interval) == option["interval"]
-            assert after.fps == option["fps"]
-            assert after.prediction.interval < before
-            assert after.prediction.interval <= least
-            assert option["lanes"] == sum(fold.pe * fold.simd for fold in after.folds)
-            assert option["lanes"] - sum(fold.pe * fold.simd for fold in folds) == sum(
-                step["lanes"] for step in option["steps"])
-
-
-def test_relief_widens_every_layer_that_is_slowest(bytes_model):
-    found = relief.find(design.compile(bytes_model, folding="5x4,3x4,1x9"))
-    assert found["units"] == ["fc1"]
-    assert found["next"]["steps"] == [{"layer": "fc1", "from": "3x4", "to": "3x5", "lanes": 3}]
-    assert found["next"]["interval"] == 8
-    found = relief.find(design.compile(bytes_model, folding="5x4,3x5,1x2"))
-    assert (found["unit"], found["phases"]) == ("fc2", 25)
-    found = relief.find(design.compile(bytes_model, folding="5x4,5x3,1x9"))
-    assert (found["unit"], found["units"]) == ("fc0", ["fc0", "fc1"])
-    assert [step["layer"] for step in found["next"]["steps"]] == ["fc0", "fc1"]
-
-
-def test_widening_takes_the_cheaper_step():
-    assert relief.widen(Fold(16, 49), Work(64, 784)) == Fold(16, 53)  # 16 x 53 lanes, not 22 x 49
-    assert relief.widen(Fold(8, 8), Work(64, 64)) == Fold(8, 10)  # as many lanes as 10 x 8; fewer accumulators
-    assert relief.widen(Fold(4, 6), Work(8, 6)) == Fold(8, 6)
-    assert relief.widen(Fold(4, 1), Work(24, 9, 49, depthwise=True)) == Fold(6, 1)  # PE divides the channels
+def test_a_branching_network_adds_up(residual):
+    content = report.summarise(residual)
+    dataflow, totals = residual.dataflow, content["totals"]
+    conv, second, dense = content["layers"]
+    assert (conv["name"], conv["channels"], conv["outputs"], conv["image"]) == ("conv0", 2, 4, [6, 6])
+    assert conv["window"]["kernel"] == [3, 3]
+    assert (conv["work"], second["work"], dense["work"]) == (36 * 4 * 18, 36 * 4 * 36, 3 * 36)
+    assert (conv["cycles"], second["cycles"], dense["cycles"]) == (36 * 2 * 3, 36 * 2 * 2, 3 * 18)
+    assert (conv["weight_type"], conv["weights"]["bits"]) == ("int4", 72 * 4)
+    for key in ("work", "lanes"):
+        assert totals[key] == sum(layer[key] for layer in content["layers"])
+    assert totals["weights"] == sum(layer["weights"]["count"] for layer in content["layers"]) == 72 + 144 + 108
+    kept = {unit["name"]: unit["storage"] for unit in content["units"] if unit["storage"]}
+    assert list(kept) == [stage.name for stage in dataflow.sized]
+    words = {kind: sum(storage["depth"] for storage in kept.values() if (storage["kind"] == "buffer") == kind)
+             for kind in (False, True)}
+    assert (totals["fifo_words"], totals["buffer_words"]) == (words[False], words[True])
+    peaks = [*residual.prediction.peaks, *residual.prediction.buffer_peaks]
+    assert sorted(storage["peak"] for storage in kept.values()) == sorted(peaks)
+    assert all(storage["peak"] <= storage["depth"] for storage in kept.values())
+    assert [stream["integers"] for stream in content["streams"]] == [len(edge.flat) for edge in dataflow.edges]
+    drawn = report.render(content)
+    assert sorted(re.findall(r'data-unit="([^"]*)"', drawn)) == sorted(stage.name for stage in dataflow.stages)
+    assert sorted(re.findall(r'data-stream="([^"]*)"', drawn)) == sorted(edge.name for edge in dataflow.edges)
+    text = visible(drawn)
+    assert "2 convolutions, 1 fully connected layer, 1 sum and 1 pool with 324 weights" in text
+    assert "from which the host computes the model's output and its soft-max" in text
+    assert "3×3, 2 → 4, 6×6" in text
 
 
 def test_nothing_is_suggested_at_a_frame_a_cycle(bytes_model):
