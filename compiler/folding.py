@@ -10,12 +10,15 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
+
 from ..errors import UserError
 from ..hdl.lanes import words
 from ..hdl.mvu import folded_cycles
 from .ir import Dense, Graph
 
-__all__ = ["DEFAULT_CYCLES", "Fold", "Work", "choose", "cycles_for", "default_cycles", "divisors", "parse", "work_of"]
+__all__ = ["DEFAULT_CYCLES", "Fold", "Work", "choose", "cycles_for", "default_cycles", "divisors", "options",
+           "parse", "work_of"]
 
 # Without a wish, a frame may take this many cycles: small layers stay small, and 50 MHz give 200,000 frames/s.
 DEFAULT_CYCLES = 256
@@ -59,6 +62,11 @@ class Work:
         """Cycles a frame."""
         return fold.cycles(self.rows, self.columns) * self.positions * self.groups
 
+    def cycles_of(self, folds: np.ndarray) -> np.ndarray:
+        """Cycles a frame with each of ``folds``, rows (PE, SIMD): int64 ``[folds]``."""
+        folded = -(-self.rows // folds[:, 0]) * -(-self.columns // folds[:, 1])
+        return folded * (self.positions * self.groups)
+
 
 def work_of(graph: Graph, layer: Dense) -> Work:
     """The work of a layer."""
@@ -69,6 +77,18 @@ def work_of(graph: Graph, layer: Dense) -> Work:
     if layer.groups == rows == graph.value(layer.input).channels > 1:
         return Work(rows, columns, positions, 1, depthwise=True)
     return Work(rows // layer.groups, columns, positions, layer.groups)
+
+
+def options(work: Work) -> np.ndarray:
+    """Every fold worth a look: int64 ``[folds, 2]``, rows (PE, SIMD).
+
+    Of all PE with the same number of row folds the smallest, and of SIMD with the same number of column folds: any
+    other works on as many rows or columns in vain. A depthwise unit's PE divide the channels.
+    """
+    if work.depthwise:
+        return np.array([(pe, 1) for pe in divisors(work.rows)], dtype=np.int64)
+    pe, simd = (np.unique(-(-count // np.arange(1, count + 1))) for count in (work.rows, work.columns))
+    return np.stack(np.meshgrid(pe, simd, indexing="ij"), axis=-1).reshape(-1, 2)
 
 
 def divisors(number: int) -> list[int]:

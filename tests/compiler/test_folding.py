@@ -3,11 +3,12 @@
 import itertools
 import json
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatewright.compiler.folding import Fold, choose, cycles_for, parse
+from gatewright.compiler.folding import Fold, Work, choose, cycles_for, options, parse
 from gatewright.errors import UserError
 
 
@@ -38,12 +39,49 @@ def test_bad_folding_files_are_refused(tmp_path, content, message):
         parse(str(tmp_path / "absent.json"))
 
 
-@given(rows=st.integers(1, 30), columns=st.integers(1, 30), cycles=st.integers(1, 400))
-def test_the_choice_has_the_fewest_lanes_of_all_foldings(rows, columns, cycles):
-    (fold,) = choose([(rows, columns)], cycles)
-    assert fold.cycles(rows, columns) <= cycles
-    everything = (Fold(pe, simd) for pe, simd in itertools.product(range(1, rows + 1), range(1, columns + 1)))
-    assert fold.pe * fold.simd == min(f.pe * f.simd for f in everything if f.cycles(rows, columns) <= cycles)
+works = st.builds(Work, st.integers(1, 30), st.integers(1, 30), st.integers(1, 5), st.integers(1, 3))
+depthwise = st.builds(lambda rows, taps, positions: Work(rows, taps, positions, 1, True),
+                      st.integers(1, 30), st.integers(1, 9), st.integers(1, 5))
+
+
+def every_fold(work):
+    if work.depthwise:
+        return [Fold(pe, 1) for pe in range(1, work.rows + 1) if work.rows % pe == 0]
+    return [Fold(*pair) for pair in itertools.product(range(1, work.rows + 1), range(1, work.columns + 1))]
+
+
+@given(work=works | depthwise, cycles=st.integers(1, 400))
+def test_the_choice_has_the_fewest_lanes_of_all_foldings(work, cycles):
+    (fold,) = choose([work], cycles)
+    fast = [f for f in every_fold(work) if work.cycles(f) <= cycles]
+    if not fast:
+        assert fold == Fold(work.rows, 1 if work.depthwise else work.columns)
+        return
+    assert work.cycles(fold) <= cycles
+    assert fold.pe * fold.simd == min(f.pe * f.simd for f in fast)
+
+
+@given(work=works | depthwise)
+def test_options_leave_out_only_what_a_smaller_fold_does_as_fast(work):
+    listed = [Fold(*map(int, row)) for row in options(work)]
+    assert len(set(listed)) == len(listed)
+    assert set(listed) <= set(every_fold(work))
+    for fold in every_fold(work):
+        assert any(work.cycles(other) == work.cycles(fold) and other.pe <= fold.pe and other.simd <= fold.simd
+                   for other in listed)
+
+
+@pytest.mark.parametrize(("work", "fold", "cycles"), [
+    (Work(10, 784), Fold(10, 784), 1),
+    (Work(10, 784), Fold(1, 1), 7840),
+    (Work(10, 7), Fold(4, 3), 3 * 3),
+    (Work(64, 27, positions=900), Fold(16, 3), 4 * 9 * 900),
+    (Work(16, 9, positions=49, groups=4), Fold(5, 9), 4 * 49 * 4),
+    (Work(32, 9, positions=49, depthwise=True), Fold(8, 1), 4 * 9 * 49),
+])
+def test_cycles_of_a_fold(work, fold, cycles):
+    assert work.cycles(fold) == cycles
+    assert work.cycles_of(np.array([[fold.pe, fold.simd]])).tolist() == [cycles]
 
 
 def test_frames_a_second_become_cycles_a_frame():
