@@ -148,7 +148,9 @@ def predict(network: Network, max_frames: int = 1 << 16) -> Prediction:
     alone, _ = _run(network, 1)
     if alone.deadlock:
         raise alone.deadlock
-    latency = int(alone.times[network.output][-1] - alone.times[network.input][0])
+    first_in, last_out = alone.times[network.input][:1], alone.times[network.output][-1]
+    # A network of units that give before they take may be through with a frame before its first word came in.
+    latency = int(last_out - first_in[0]) if len(first_in) else 0
     limit = 16
     while True:
         trace, repeat = _run(network, limit, compared=limit)

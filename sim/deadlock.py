@@ -4,13 +4,13 @@ Why one run is enough. All that a unit does is a sequence of steps (a phase, the
 a memory), and the sequence does not depend on time. A step is possible as soon as certain other steps have happened
 often enough: words taken must have been given, and stages, queues and buffers of bounded size must have been left,
 which is a word on an edge in the other direction. Each edge has one producer and one consumer, so a step that is
-possible stays so until it happens. Such systems are determinate (Karp, Miller: "Properties of a model for parallel computations:
-determinacy, termination, queueing", SIAM Journal on Applied Mathematics 14(6), 1966; for networks with schedules: Lee,
-Messerschmitt: "Static scheduling of synchronous data flow programs for digital signal processing", IEEE Transactions on
-Computers 36(1), 1987). Take a run R that goes on for ever, as one does that has reached its periodic regime, and any
-state S that the network reaches under any stalls. The first step of R that has not happened in S is possible in S:
-all that it waits for is earlier in R, so it has happened. So something can move in S: no reachable state deadlocks.
-Likewise, if one run deadlocks, every run does, after the same steps in perhaps another order.
+possible stays so until it happens. Such systems are determinate (Karp, Miller: "Properties of a model for parallel
+computations: determinacy, termination, queueing", SIAM Journal on Applied Mathematics 14(6), 1966; for networks with
+schedules: Lee, Messerschmitt: "Static scheduling of synchronous data flow programs for digital signal processing", IEEE
+Transactions on Computers 36(1), 1987). Take a run R that goes on for ever, as one does that has reached its periodic
+regime, and any state S that the network reaches under any stalls. The first step of R that has not happened in S is
+possible in S: all that it waits for is earlier in R, so it has happened. So something can move in S, and no reachable
+state deadlocks. Likewise, if one run deadlocks, every run does, after the same steps in perhaps another order.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ class Deadlock(ValueError):
 
 @dataclass(frozen=True)
 class _Question:
-    """Why no word comes on an edge (``gives``, asked of its producer), or why it is not taken (asked of its consumer)."""
+    """Why no word comes on an edge (``gives``, asked of its producer), or why it is not taken (of its consumer)."""
 
     edge: str
     gives: bool
 
 
-def explain(network: Network, cycles: int, units: np.ndarray, edges: np.ndarray, codes: np.ndarray) -> Deadlock:
-    """The deadlock in which the kernel's records stopped after so many cycles: the circle of units that wait."""
+def explain(network: Network, cycle: int, units: np.ndarray, edges: np.ndarray, codes: np.ndarray) -> Deadlock:
+    """The deadlock in which the kernel's records have stood since a cycle: the circle of units that wait."""
     state = dict(zip(network.edges, edges, strict=True))
     seen: dict[_Question, int] = {}
     walk: list[tuple[str, str, bool]] = []
@@ -69,7 +69,7 @@ def explain(network: Network, cycles: int, units: np.ndarray, edges: np.ndarray,
     # The story begins with what can be changed: storage that is full.
     start = next((at for at, (_, _, full) in enumerate(circle) if full), 0)
     circle = circle[start:] + circle[:start]
-    return Deadlock(f"deadlock after {cycles} cycles: " + ", ".join(f"{name!r} {what}" for name, what, _ in circle),
+    return Deadlock(f"deadlock from cycle {cycle} on: " + ", ".join(f"{name!r} {what}" for name, what, _ in circle),
                     tuple(name for name, _, _ in circle), tuple(name for name, _, full in circle if full))
 
 
