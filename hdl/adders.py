@@ -49,12 +49,15 @@ class Term:
 class _Adders:
     m: Module
     bits: int
-    lut: int
     name: str
     made: int = 0
 
-    def add(self, a: Term, b: Term, carry: Value | None) -> Term:
-        """The sum of two terms and, if they are of one shift, of a carry of the same weight."""
+    def add(self, a: Term, b: Term, carry: Value | None, wall: bool) -> Term:
+        """The sum of two terms and, if they are of one shift, of a carry of the same weight.
+
+        Yosys takes a ``+`` of a ``+`` for a sum of three, and builds it from full adders, at twice the cost. A ``wall``
+        is a position before the first, as for a carry: it keeps this adder apart from those at its inputs.
+        """
         a, b = sorted((a, b), key=lambda term: term.shift)
         passed = b.shift - a.shift
         lo, hi = a.lo + (b.lo << passed), a.hi + (b.hi << passed) + (carry is not None)
@@ -69,19 +72,18 @@ class _Adders:
                 self.m.d.comb += total.eq(Cat(low, high + b.bits(width - passed)))
             else:
                 self.m.d.comb += total.eq(low)
-        elif carry is None:
+        elif carry is None and not wall:
             self.m.d.comb += total.eq(a.bits(width) + b.bits(width))
-        elif self.lut == 6:
-            self.m.d.comb += total.eq(a.bits(width) + b.bits(width) + carry)
         else:
             # One position more of the carry chain brings the carry in.
             wide = Signal(width + 1, name=f"{self.name}_chain{self.made}")
-            self.m.d.comb += [wide.eq(Cat(Const(1, 1), a.bits(width)) + Cat(carry, b.bits(width))),
+            first = Const(0, 1) if carry is None else carry
+            self.m.d.comb += [wide.eq(Cat(Const(1, 1), a.bits(width)) + Cat(first, b.bits(width))),
                               total.eq(wide[1:])]
         return Term(total, lo, hi, a.shift)
 
 
-def add_terms(m: Module, terms: Sequence[Term], carries: Sequence[Value], *, bits: int, lut: int, name: str,
+def add_terms(m: Module, terms: Sequence[Term], carries: Sequence[Value], *, bits: int, name: str,
               register: Callable[[Value, int, str], Value], stage: int) -> tuple[Term, list[Value]]:
     """Add up terms, and as many of the single bits ``carries`` as adders have room for.
 
@@ -106,7 +108,7 @@ def add_terms(m: Module, terms: Sequence[Term], carries: Sequence[Value], *, bit
     """
     if not terms or len(carries) > len(terms):
         raise ValueError(f"a sum needs terms, and no more carries than terms, not {len(terms)} and {len(carries)}")
-    adders, level = _Adders(m, bits, lut, name), list(terms)
+    adders, level = _Adders(m, bits, name), list(terms)
     waiting = list(carries)
     depth = 0
     while len(level) > 1:
@@ -114,7 +116,9 @@ def add_terms(m: Module, terms: Sequence[Term], carries: Sequence[Value], *, bit
         sums = []
         for k in range(0, len(level) - 1, 2):
             alike = level[k].shift == level[k + 1].shift
-            sums.append(adders.add(level[k], level[k + 1], waiting.pop() if alike and waiting else None))
+            # Walls on every other level keep all levels apart; registers do, too.
+            sums.append(adders.add(level[k], level[k + 1], waiting.pop() if alike and waiting else None,
+                                   wall=depth % LEVELS % 2 == 1))
         level = sums + level[len(sums) * 2:]
         depth += 1
         if depth % LEVELS == 0 or len(level) == 1:

@@ -113,11 +113,16 @@ class Lane:
                 return tuple(value * self.indicator.gains[0] for value in self.values)
             case "power":
                 return (self.values[0],)
-            case coding if self.by_planes and self.input.bipolar:
+            case coding if self.input.bipolar:
                 # Bipolar activations are 2 b - 1. Where weights may change, the -1 cannot be made up for afterwards.
                 return (1 if self.loadable and coding != "sign" else 2,)
             case _:
                 return (1,)
+
+    @property
+    def exact(self) -> bool:
+        """Whether sums are dot products, times the gain, without an offset that the weights determine."""
+        return self.kind == "multiply" or (self.kind in ("add", "shift") and self.loadable)
 
     @property
     def indicator(self) -> Lane:

@@ -137,7 +137,7 @@ class DotProducts:
             return Term(self.register(count, 1, f"count{name}"), 0, most, exponent)
         terms = [Term(self.register(count, 1, f"count{name}_{exponent}"), 0, most, exponent)
                  for exponent, count, most in counts]
-        total, _ = add_terms(self.m, terms, [], bits=bits, lut=self.lut, name=f"pe{name}", register=self.register,
+        total, _ = add_terms(self.m, terms, [], bits=bits, name=f"pe{name}", register=self.register,
                              stage=2)
         return total
 
@@ -149,7 +149,7 @@ class DotProducts:
             (term,) = terms
             return (Term(self.register(term.value, 1, f"count{row}"), term.lo, term.hi, term.shift),
                     [self.register(carry, 1, f"count{row}_carry") for carry in carries])
-        return add_terms(self.m, terms, carries, bits=self.bits[0], lut=self.lut, name=name, register=self.register,
+        return add_terms(self.m, terms, carries, bits=self.bits[0], name=name, register=self.register,
                          stage=stage)
 
     def _terms(self, values: list[Value], kind: IntType, row: int) -> list[Term]:
@@ -164,34 +164,61 @@ class DotProducts:
         lane = self.lane
         if lane.input.bipolar:
             number, kind = self._elements(w, lane.weight), lane.weight
-            minus, some = [~x[k] for k in range(self.lanes)], None
-        else:
-            number, kind = self._elements(x, lane.input), lane.input
-            codes = self._split(w, lane.bits, f"w{row}")
-            minus = [~codes[-1][k] for k in range(self.lanes)]
-            some = codes[0] if lane.coding == "ternary" else None
-        return self._negated(number, kind, minus, some, row)
+            if lane.exact:
+                return self._negated(number, kind, [~x[k] for k in range(self.lanes)], None, row)
+            # With b for (x + 1) / 2, what is summed up is b w; a row's offset makes up for the rest.
+            return self._complemented(number, kind, None, [x[k] for k in range(self.lanes)], row), []
+        codes = self._split(w, lane.bits, f"w{row}")
+        minus = [~codes[-1][k] for k in range(self.lanes)]
+        some = [codes[0][k] for k in range(self.lanes)] if lane.coding == "ternary" else None
+        number = self._elements(x, lane.input)
+        if lane.exact:
+            return self._negated(number, lane.input, minus, some, row)
+        return self._complemented(number, lane.input, minus, some, row), []
 
     def _shifted(self, x, w, row):
         """The same with an activation shifted by what the weight's code says."""
         lane = self.lane
-        shifts = [(value // lane.values[0]).bit_length() - 1 for value in lane.values]
-        kind = IntType(lane.input.bits + shifts[-1], lane.input.signed)
-        numbers, minus, some = [], [], []
-        for k, element in enumerate(self._elements(x, lane.input)):
-            code = w[k * lane.bits : (k + 1) * lane.bits]
-            number = Signal(Shape(kind.bits, kind.signed), name=f"pe{row}_shifted{k}")
-            if len(shifts) == 1:
-                self.m.d.comb += number.eq(element)
-            else:
-                with self.m.Switch(code[2:]):
-                    for place, shift in enumerate(shifts):
-                        with self.m.Case(place):
-                            self.m.d.comb += number.eq(element << shift)
-            numbers.append(number)
-            some.append(code[0])
-            minus.append(~code[1])
-        return self._negated(numbers, kind, minus, some, row)
+        codes = [w[k * lane.bits : (k + 1) * lane.bits] for k in range(self.lanes)]
+        numbers = self._elements(x, lane.input)
+        some, minus = [code[0] for code in codes], [~code[1] for code in codes]
+        if lane.exact:
+            kind = IntType(lane.input.bits + self._shifts[-1], lane.input.signed)
+            return self._negated([self._shift(number, code, kind, f"pe{row}_shifted{k}")
+                                  for k, (number, code) in enumerate(zip(numbers, codes, strict=True))],
+                                 kind, minus, some, row)
+        # What was complemented is shifted, so that no lowest bits are to be complemented, too.
+        terms = self._complemented(numbers, lane.input, minus, some, row)
+        kind = IntType(lane.input.bits + self._shifts[-1], lane.input.signed)
+        return [Term(self._shift(term.value.as_signed() if term.lo < 0 else term.value, code, kind,
+                                 f"pe{row}_shifted{k}"), kind.lo, kind.hi)
+                for k, (term, code) in enumerate(zip(terms, codes, strict=True))], []
+
+    @property
+    def _shifts(self) -> list[int]:
+        """By how much each of the lane's values shifts, the least being worth its gain."""
+        return [(value // self.lane.values[0]).bit_length() - 1 for value in self.lane.values]
+
+    def _shift(self, number, code, kind: IntType, name: str) -> Value:
+        shifted = Signal(Shape(kind.bits, kind.signed), name=name)
+        if len(self._shifts) == 1:
+            self.m.d.comb += shifted.eq(number)
+        else:
+            with self.m.Switch(code[2:]):
+                for place, shift in enumerate(self._shifts):
+                    with self.m.Case(place):
+                        self.m.d.comb += shifted.eq(number << shift)
+        return shifted
+
+    def _complemented(self, numbers, kind: IntType, minus, some, row: int) -> list[Term]:
+        """Numbers, complemented where ``minus`` and 0 where not ``some``: no wider than they were."""
+        pieces = []
+        flips = Signal(self.lanes, name=f"pe{row}_minus")
+        self.m.d.comb += flips.eq(Cat(minus or []))
+        for k, number in enumerate(numbers):
+            bits = number[: kind.bits] if minus is None else number[: kind.bits] ^ flips[k].replicate(kind.bits)
+            pieces.append(bits if some is None else bits & some[k].replicate(kind.bits))
+        return self._terms(pieces, kind, row)
 
     def _negated(self, numbers, kind, minus, some, row):
         """Terms that are complemented where ``minus``, the +1 that each of those lacks, and 0 where not ``some``."""

@@ -83,9 +83,16 @@ class Rows:
         positive, negative = np.maximum(weights, 0).sum(axis=1), np.minimum(weights, 0).sum(axis=1)
         return positive * lo + negative * hi, positive * hi + negative * lo
 
-    def _at_zero(self, weights: np.ndarray) -> np.ndarray:
-        """Dot products where all bits of the activations are 0."""
-        return -weights.sum(axis=1) if self.lane.input.bipolar else np.zeros(len(weights), dtype=np.int64)
+    def _sums_at_zero(self) -> np.ndarray:
+        """What the lanes sum up where all bits of the activations are 0."""
+        lane = self.lane
+        if lane.by_planes:
+            return ones_at_zero(lane, self.codes)
+        if lane.input.bipolar:
+            return np.zeros(len(self.weights), dtype=np.int64)
+        # A negative weight adds the complement of the activation.
+        complement = -1 if lane.input.signed else lane.input.hi
+        return np.maximum(-self.weights // lane.gains[0], 0).sum(axis=1) * complement
 
     @cached_property
     def _sums(self) -> tuple[list[tuple[np.ndarray, np.ndarray]], np.ndarray]:
@@ -101,8 +108,9 @@ class Rows:
             return sums, offset
         (gain,) = lane.gains
         offset = np.zeros(len(self.weights), dtype=np.int64)
-        if lane.by_planes:
-            offset = self._at_zero(self.weights) - gain * ones_at_zero(lane, self.codes)
+        if not lane.exact:
+            at_zero = -self.weights.sum(axis=1) if lane.input.bipolar else 0
+            offset = at_zero - gain * self._sums_at_zero()
         lo, hi = self.interval
         # Rounded outwards: an interval that a caller narrowed need not end where sums do.
         return [((lo - offset) // gain, -((offset - hi) // gain))], offset
