@@ -38,6 +38,7 @@ def lower_concat(lowering: Lowering, node: Concat) -> None:
     for k, value in enumerate(values):
         edge = lowering.see(lowering.take(value.name), value.channels, node.name)
         edge = lowering.regroup(edge, lanes or value.channels, node.name, f"{name}_{k}")
+        edge = lowering.cast(edge, node.output.type, node.name, f"{name}_{k}")
         edges.append(lowering.fifo(edge, node.name, f"{name}_{k}"))
     unit = ConcatParameters(channels, lanes, node.output.pixels)
     output = stream("", node.output, lanes or node.output.channels)

@@ -44,9 +44,10 @@ def lower_rearrange(lowering: Lowering, node: Rearrange) -> None:
     name = lowering.name(node.kind.replace(" ", "_"))
     if np.array_equal(index, np.arange(source.elements)):
         edge = lowering.see(edge, target.channels, node.name, name)
-        lowering.give(target, replace(edge, value=target.name, type=target.type, elements=target.elements))
+        lowering.give(target, replace(edge, value=target.name, elements=target.elements))
         return
-    edge = lowering.see(edge, source.channels, node.name, name)
+    # Zeros beside bipolar integers need another bit.
+    edge = lowering.cast(lowering.see(edge, source.channels, node.name, name), target.type, node.name, name)
     within = _within_pixels(source, target, index)
     if within is not None:
         edge = lowering.regroup(edge, source.channels, node.name, name)

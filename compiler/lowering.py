@@ -9,11 +9,12 @@ from dataclasses import replace
 
 from ..hdl.fifo import FifoParameters
 from ..hdl.fork import ForkParameters
+from ..hdl.join import AddParameters
 from ..hdl.lanes import words
 from ..hdl.width import WidthParameters
 from .dataflow import Dataflow, Stage
 from .folding import Fold, divisors
-from .ir import Dense, Graph, Requantise, Table, Threshold, Value
+from .ir import Dense, Graph, IntType, Requantise, Table, Threshold, Value
 from .stream import Edge, stream
 from .units import Parameters
 
@@ -101,6 +102,13 @@ class Lowering:
             lanes = next((lanes for lanes in common if words(len(edge.flat), lanes) <= self.interval), common[-1])
             edge = self.regroup(edge, lanes, layer, f"{name}_flat" if name else self.name("group"))
         return edge.per(pixel)
+
+    def cast(self, edge: Edge, kind: IntType, layer: str, name: str) -> Edge:
+        """The same integers as another type, which holds them all."""
+        if edge.type == kind:
+            return edge
+        unit = AddParameters((edge.type,), (1,), edge.lanes, kind, edge.words)
+        return self.append(f"{name}_cast", layer, unit, [edge], replace(edge, type=kind))
 
     def fifo(self, edge: Edge, layer: str, name: str) -> Edge:
         """A FIFO of two words; ``dataflow.size`` finds the depth."""
