@@ -84,9 +84,9 @@ def exponents(lane: Lane) -> int:
 def ones_at_zero(lane: Lane, codes: np.ndarray) -> np.ndarray:
     """What the planes count where all bits of the activations are 0: int64 ``[rows]`` for codes ``[rows, lanes]``."""
     codes = np.asarray(codes)
-    w = [codes >> bit & 1 for bit in range(lane.bits)]
-    zero, one = np.zeros_like(codes), np.ones_like(codes)
-    return sum((bits.sum(axis=1) << exponent
+    w = [(codes >> bit & 1).astype(np.uint8) for bit in range(lane.bits)]
+    zero, one = np.zeros_like(w[0]), np.ones_like(w[0])
+    return sum((bits.sum(axis=1, dtype=np.int64) << exponent
                 for exponent, bits in plane_terms(lane, [zero] * lane.input.bits, w, one)),
                np.zeros(len(codes), dtype=np.int64))
 

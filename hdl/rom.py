@@ -45,8 +45,10 @@ def add_rom(m: Module, platform, words: Sequence[int], width: int, addr, en, *, 
 
 def packed(codes: np.ndarray, bits: int) -> list[int]:
     """Rows of ``codes`` ``[words, lanes]``, each of ``bits`` bits (two's complement), as words, lane 0 lowest."""
-    fields = (codes[..., None] >> np.arange(bits)) & 1
-    rows = np.packbits(fields.reshape(len(codes), -1).astype(np.uint8), axis=1, bitorder="little")
+    fields = np.empty((*codes.shape, bits), dtype=np.uint8)  # a byte a bit, not eight: matrices are large
+    for bit in range(bits):
+        fields[..., bit] = codes >> bit & 1
+    rows = np.packbits(fields.reshape(len(codes), -1), axis=1, bitorder="little")
     return [int.from_bytes(row.tobytes(), "little") for row in rows]
 
 

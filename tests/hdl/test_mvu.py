@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from amaranth.back import verilog
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -38,7 +39,7 @@ def integers(bits, is_signed):
 
 
 WEIGHTS = {"xnor": [signs], "gated xnor": [signs, ternary], "add": [signs, ternary], "shift": [powers],
-           "levels": [two_magnitudes], "multiply": [integers(16, True), integers(3, False)],
+           "levels": [two_magnitudes], "multiply": [integers(16, True), integers(5, True), integers(3, False)],
            "planes": [signs, ternary, integers(5, True), integers(3, False)],
            "serial": [signs, ternary, integers(4, True), integers(2, False)]}
 
@@ -143,6 +144,24 @@ def test_a_caller_who_knows_the_activations_gets_narrower_accumulators(check_int
                                                        accumulator=IntType(6, signed=True)))
         assert str(unit.parameters.output) == "int6"
         assert run(check_integers, unit, frames, NO_STALLS, rng).tolist() == (frames @ weights.T).tolist()
+
+
+@pytest.mark.parametrize(("weight", "kind", "multiplier", "multipliers"), [
+    (IntType(4, signed=True), IntType(4), (18, 18), 4), (IntType(5, signed=True), IntType(5, signed=True), (18, 18), 4),
+    (IntType(8, signed=True), IntType(8, signed=True), (25, 18), 4), (IntType(4), IntType(5), (16, 16), 4),
+    (IntType(8, signed=True), IntType(8), (18, 18), 6), (IntType(4, signed=True), IntType(4), None, 6),
+], ids=str)
+def test_two_products_share_a_multiplier_where_both_fit(check_integers, weight, kind, multiplier, multipliers):
+    """The ends of both ranges, in all combinations, on three rows of two columns."""
+    rng = np.random.default_rng(3)
+    weights = np.array(np.meshgrid(*[[weight.lo, weight.hi]] * 2)).reshape(2, -1).T[:3]
+    for rows in (weights, -weights[::-1] if weight.signed else weights[::-1]):
+        frames = np.array(np.meshgrid(*[[kind.lo, 0, kind.hi]] * 2)).reshape(2, -1).T
+        unit = MatrixVectorUnit(MatrixVectorParameters(np.clip(rows, weight.lo, weight.hi), 3, 2, input=kind,
+                                                       lane="multiply", multiplier=multiplier))
+        assert verilog.convert(unit, emit_src=False).count(" * ") == multipliers
+        p = unit.parameters
+        assert run(check_integers, unit, frames, NO_STALLS, rng).tolist() == (frames @ p.weights.T).tolist()
 
 
 @pytest.mark.parametrize(("pe", "simd"), [(1, 1), (3, 4), (7, 5), (8, 16)])
