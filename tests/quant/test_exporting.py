@@ -106,7 +106,7 @@ def test_two_exports_are_the_same_bytes(exported, tmp_path):
     again = export(network(), tmp_path / "other.onnx", (1, 12), {"a": "1", "b": "2"})
     assert again.read_bytes() == exported.read_bytes()
     script = (
-        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "import sys, torch; sys.path.insert(0, sys.argv[1]); torch.set_num_threads(1)\n"
         "from test_exporting import network\nfrom gatewright.quant import export\n"
         "export(network(), sys.argv[2], (1, 12), {'a': '1', 'b': '2'})")
     run = subprocess.run([sys.executable, "-c", script, str(Path(__file__).parent), str(tmp_path / "third.onnx")],

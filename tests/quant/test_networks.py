@@ -1,4 +1,4 @@
-"""Every network of the recipes, a few channels wide: it learns, and its file holds the integers that torch computes."""
+"""Every network of the recipes, a few channels wide: it learns, and torch and its file meet at every quantiser."""
 
 import numpy as np
 import onnx
@@ -6,6 +6,8 @@ import pytest
 import torch
 from torch import nn
 
+from gatewright import compiler
+from gatewright.compiler import reference
 from gatewright.quant import boundaries, export, networks, networks_branch, networks_mobile
 from gatewright.quant.layers import WEIGHTED, QuantConv2d
 
@@ -45,7 +47,7 @@ def codes_of(shape):
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_a_network_learns_and_its_file_equals_it_at_every_quantiser(name, tmp_path, unsettle, run_qonnx):
+def test_a_network_learns_and_its_file_computes_its_integers(name, tmp_path, unsettle):
     build, shape, outputs, operators = NETWORKS[name]
     torch.manual_seed(0)
     module, draw = build(), codes_of(shape)
@@ -66,15 +68,18 @@ def test_a_network_learns_and_its_file_equals_it_at_every_quantiser(name, tmp_pa
         # The norm of the logits adds and subtracts a constant each.
         assert nodes.count(operator) - (operator == "Add") == count, operator
 
-    x = draw(3)
-    run = boundaries(module, x)
-    codes, answers = run_qonnx(path, x.numpy())
-    assert set(codes) == set(run.codes)
+    codes = np.random.default_rng(1).integers(0, 256, (6, *shape))
+    imported = compiler.load(path, input="uint8", input_scale="1/256").imported
+    exact = reference.run_exact(imported.model, codes, imported.graph.spec)
+    run = boundaries(module, codes / np.float32(256))
+    plain = reference.run_plain(imported.model, codes, imported.graph.spec)
+    assert set(exact.codes) == set(run.codes) == set(plain.codes)
     for quantiser, integers in run.codes.items():
-        assert np.array_equal(integers, codes[quantiser]), quantiser
         assert integers.min() < integers.max(), quantiser
-    # Where the integers are equal, nothing but the rounding of the last norm is left, four float32 operations.
-    assert np.abs(run.outputs - answers).max() <= 4 * np.spacing(np.abs(answers).max() + 1)
+    # Sums are exact, so a tie can only come from the norms' float32 expressions: none is expected, one is explained.
+    for codes, outputs in ((run.codes, run.outputs), (plain.codes, plain.output)):
+        explained = reference.explain(exact, codes, outputs)
+        assert explained.outputs_compared >= 5
 
 
 @pytest.mark.parametrize("name", NETWORKS)
