@@ -42,7 +42,7 @@ def model(tmp_path_factory):
     path = tmp_path_factory.mktemp("cli") / "small.onnx"
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13), helper.make_opsetid(QUANT, 1)],
                                 ir_version=10), path)
-    np.savez(path.with_name("data.npz"), x=rng.integers(0, 256, size=(40, 10)).astype(np.uint8),
+    np.savez(path.with_name("data.npz"), x=rng.integers(-128, 128, size=(40, 10)).astype(np.int8),
              y=rng.integers(0, 3, size=40))
     return path
 
@@ -55,7 +55,7 @@ def run(*words, cwd=None):
 @pytest.fixture(scope="module")
 def built(model):
     folder = model.with_name("build")
-    done = run("build", model, "-o", folder, "--input", "uint8", "--input-scale", "1/255", "--folding", "4x3,2x4")
+    done = run("build", model, "-o", folder, "--input", "int8", "--input-scale", "1/128", "--folding", "4x3,2x4")
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -78,7 +78,7 @@ def test_verify_simulate_and_report(built):
 
 def test_a_flipped_bit_ends_with_1_and_is_recorded(model, built, tmp_path):
     folder = tmp_path / "broken"
-    assert run("build", model, "-o", folder, "--input", "uint8", "--input-scale", "1/255").returncode == 0
+    assert run("build", model, "-o", folder, "--input", "int8", "--input-scale", "1/128").returncode == 0
     path = next(folder.glob("rtl/*_fc1_weights.hex"))
     first, *rest = path.read_text().split()
     path.write_text("\n".join([f"{int(first, 16) ^ 1:0{len(first)}x}", *rest]) + "\n")
