@@ -15,6 +15,7 @@ from onnx import numpy_helper
 
 from ...errors import UserError
 from ..quiet import quiet
+from .kernels import guard_kernels
 from .structure import MAX_ELEMENTS, QUANT_OPERATORS, check_structure, node_where
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def cleanup(model: onnx.ModelProto, supported: frozenset[str], refused: frozense
     """
     model = copy.deepcopy(model)
     check_structure(model, supported, FOLDABLE | refused)
+    guard_kernels(model.graph)
     _separate_constants(model.graph)
     with quiet():
         return _transform(model)

@@ -28,7 +28,7 @@ def conv(walk: Walk, node: NodeProto) -> None:
     weights, groups = _kernel(walk, node, axis=0)
     channels = walk.data(node).shape[1]
     if weights.shape[0] % groups or weights.shape[1] * groups != channels:
-        raise refuse(node, f"convolves {channels} channels in {groups} groups with weights of shape "
+        raise refuse(node, f"convolves {channels} channels with group={groups} and weights of shape "
                      f"{list(weights.shape)}", "repair the layer's size; the file is inconsistent")
     inner, margin = _image(walk, node)
     size = _size(inner.shape)
@@ -48,7 +48,7 @@ def conv_transpose(walk: Walk, node: NodeProto) -> None:
     weights, groups = _kernel(walk, node, axis=1)
     channels = walk.data(node).shape[1]
     if weights.shape[0] != channels or channels % groups:
-        raise refuse(node, f"convolves {channels} channels in {groups} groups with weights of shape "
+        raise refuse(node, f"convolves {channels} channels with group={groups} and weights of shape "
                      f"{list(weights.shape)}", "repair the layer's size; the file is inconsistent")
     data = arrange(walk, node, integers(walk, node, 0, "convolves"))
     size = _size(data.shape)
@@ -74,7 +74,7 @@ def _kernel(walk: Walk, node: NodeProto, axis: int) -> tuple[Weights, int]:
     spatial(node, walk.data(node).shape)
     weights, groups = read_weights(walk, node, 1, axis), walk.attribute(node, "group", "INT", 1)
     if len(weights.shape) != len(walk.data(node).shape) or groups < 1:
-        raise refuse(node, f"has weights of shape {list(weights.shape)} in {groups} groups for a tensor of shape "
+        raise refuse(node, f"has weights of shape {list(weights.shape)} and group={groups} for a tensor of shape "
                      f"{list(walk.data(node).shape)}", "repair the layer's size; the file is inconsistent")
     return weights, groups
 
@@ -117,7 +117,11 @@ def _emit(walk: Walk, node: NodeProto, data: Data, weights: Weights, window: Win
         order = order[:, :, 0]
     steps = []
     if walk.has_input(node, 2):
-        steps.append(("add", walk.floats(node, 2).reshape(-1, *[1] * (len(data.shape) - 2))))
+        bias = walk.floats(node, 2)
+        if bias.shape != (outputs,):
+            raise refuse(node, f"has a bias of shape {list(bias.shape)} for {outputs} channels",
+                         "repair the layer's size; the file is inconsistent")
+        steps.append(("add", bias.reshape(-1, *[1] * (len(data.shape) - 2))))
     with_bias(walk, node, replace(result, order=order), *steps)
 
 
@@ -127,6 +131,9 @@ def _cut(walk: Walk, node: NodeProto, size: tuple[int, int], window: Window, rea
     flat = len(walk.data(node).shape) == 3
     extra = [0] * flat + list(walk.attribute(node, "output_padding", "INTS", [0] * (2 - flat)))
     wanted = walk.attribute(node, "output_shape", "INTS")
+    wide = [e >= max(s, d) for e, s, d in zip(extra, window.stride, window.dilation, strict=False)]
+    if len(extra) != 2 or min(extra) < 0 or any(wide) or (wanted is not None and len(wanted) < 2 - flat):
+        raise refuse(node, f"has the output_padding {extra} and the output_shape {wanted}", "repair the attributes")
     mode = walk.attribute(node, "auto_pad", "STRING", "NOTSET")
     if wanted is not None:
         wanted = [1] * flat + list(wanted)[-(2 - flat):]

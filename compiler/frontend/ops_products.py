@@ -44,7 +44,7 @@ def product(walk: Walk, node: NodeProto, data: Data, weights: Weights, *, window
     padded = window is not None and (any(window.pads) or window.insert != (1, 1))
     low, high = (min(base.lo, 0), max(base.hi, 0)) if padded else (base.lo, base.hi)
     rows = codes.reshape(len(codes), -1)
-    if max(-low, high) * int(np.abs(rows).sum(axis=1, dtype=object).max()) >= 1 << _BITS - 1:
+    if max(-low, high) * int(np.abs(rows).sum(axis=1).max()) >= 1 << _BITS - 1:
         raise refuse(node, f"multiplies {base.type} data by weights of up to {int(np.abs(rows).max())}: its sums would "
                      f"need more than {_BITS} bits", "use fewer bits; " + _QUANTISE)
     positive, negative = np.maximum(rows, 0).sum(axis=1), np.minimum(rows, 0).sum(axis=1)

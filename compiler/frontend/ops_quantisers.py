@@ -179,14 +179,16 @@ def _few_integers(node: NodeProto, data: Data) -> None:
 
 def _scale(walk: Walk, node: NodeProto, position: int) -> np.ndarray:
     scale = walk.floats(node, position)
-    if not (scale > 0).all():
-        raise refuse(node, f"has a scale of {float(scale.min())!r}; a scale must be positive",
-                     "train again, or repair the scale")
+    if not scale.size or not (scale > 0).all():
+        found = float(scale.min()) if scale.size else []
+        raise refuse(node, f"has a scale of {found!r}; a scale must be positive", "train again, or repair the scale")
     return scale
 
 
 def _no_zero_point(walk: Walk, node: NodeProto) -> None:
     zero = walk.floats(node, 2)
+    if zero.size != 1 and zero.shape != walk.floats(node, 1).shape:
+        raise refuse(node, f"has a zero point of shape {list(zero.shape)}", "export it as a scalar")
     if (zero != 0).any():
         raise refuse(node, f"has a zero point of {float(zero.flat[np.abs(zero).argmax()]):g}; supported is 0",
                      "use Brevitas' symmetric quantisers (Int8WeightPerTensorFloat, Int8ActPerTensorFloat, "
@@ -195,8 +197,8 @@ def _no_zero_point(walk: Walk, node: NodeProto) -> None:
 
 def _bits(walk: Walk, node: NodeProto, position: int, limit: int) -> int:
     bits = walk.floats(node, position)
-    if not bits.size or not (bits == bits.flat[0]).all():
-        raise refuse(node, "has a bit width for each channel; supported is one for all", "use one bit width")
+    if bits.size != 1:
+        raise refuse(node, f"has {bits.size} bit widths; supported is one for all channels", "use one bit width")
     width = float(bits.flat[0])
     if width != int(width) or not 1 <= width <= limit:
         raise refuse(node, f"quantises to {width:g} bits; supported are whole numbers from 1 to {limit}",

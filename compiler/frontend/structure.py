@@ -160,14 +160,16 @@ def _check_operators(model: onnx.ModelProto, supported: frozenset[str], known: f
     context.opset_imports = {"": versions[""]}
     for node in model.graph.node:
         where = node_where(node)
-        counts = QUANT_OPERATORS.get(node.op_type)
-        if counts and len(node.input) not in counts:
-            raise UserError(f"must have {' or '.join(map(str, counts))} inputs, not {len(node.input)}", where=where,
-                            remedy="export the model again")
         if node.op_type in QUANT_OPERATORS:
             if node.domain not in QUANT_DOMAINS:
                 raise UserError(f"is of the domain {node.domain!r}; quantisers are known in "
                                 f"{', '.join(QUANT_DOMAINS)}", where=where, remedy="export the model with Brevitas")
+            counts = QUANT_OPERATORS[node.op_type]
+            if counts and len(node.input) not in counts:
+                raise UserError(f"must have {' or '.join(map(str, counts))} inputs, not {len(node.input)}", where=where,
+                                remedy="export the model again")
+            if node.op_type == "Trunc" and not any(a.name == "rounding_mode" for a in node.attribute):
+                node.attribute.append(onnx.helper.make_attribute("rounding_mode", "FLOOR"))
             node.domain = QUANT_DOMAIN
         elif node.domain not in ("", "ai.onnx"):
             raise UserError(f"is of the domain {node.domain!r}; supported are ONNX's own operators and the quantisers "

@@ -100,7 +100,11 @@ class Walk:
         """Integers that an operator has as an attribute in older opsets and as an input in newer ones, if it has."""
         given = self.attribute(node, name, "INTS") if name else None
         if given is None and self.has_input(node, position):
-            given = self.constant(node, position).reshape(-1)
+            given = self.constant(node, position)
+            if given.ndim != 1 and given.shape != ():
+                raise refuse(node, f"has an input {position} of shape {list(given.shape)}; supported are lists",
+                             "export the model again")
+            given = given.reshape(-1)
             if given.dtype.kind not in "iu":
                 raise refuse(node, f"has an input {position} of type {given.dtype}; supported are integers",
                              "export the model again")

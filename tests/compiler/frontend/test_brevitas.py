@@ -98,3 +98,56 @@ def test_every_difference_on_an_untrained_network_is_a_tie(untrained, interpret)
     values = interpret(graph, graph.spec.encode(x))
     np.testing.assert_array_equal(values[names[1]], exact.codes[names[1]])
     np.testing.assert_array_equal(graph.final(values[graph.output]), exact.output)
+
+
+class Residual(torch.nn.Module):
+    """What people build: convolutions, a skip path, pooling and a transposed convolution, in powers of two."""
+
+    def __init__(self):
+        import brevitas.nn as qnn
+        from brevitas.quant import (
+            Int8ActPerTensorFixedPoint,
+            Int8BiasPerTensorFixedPointInternalScaling,
+            Int8WeightPerTensorFixedPoint,
+            Uint8ActPerTensorFixedPoint,
+        )
+
+        super().__init__()
+        weights = {"weight_quant": Int8WeightPerTensorFixedPoint, "weight_bit_width": 4}
+        self.first = qnn.QuantIdentity(act_quant=Int8ActPerTensorFixedPoint, bit_width=4)
+        self.wide = qnn.QuantConv2d(2, 4, 3, padding=1, bias_quant=Int8BiasPerTensorFixedPointInternalScaling,
+                                    **weights)
+        self.relu = qnn.QuantReLU(act_quant=Uint8ActPerTensorFixedPoint, bit_width=4)
+        self.deep = qnn.QuantConv2d(4, 4, 3, padding=1, groups=2, bias=False, **weights)
+        self.shared = qnn.QuantIdentity(act_quant=Int8ActPerTensorFixedPoint, bit_width=4)
+        self.pool = torch.nn.MaxPool2d(2)
+        self.up = qnn.QuantConvTranspose2d(4, 2, 2, stride=2, bias=False, **weights)
+        self.last = qnn.QuantIdentity(act_quant=Int8ActPerTensorFixedPoint, bit_width=6)
+        self.linear = qnn.QuantLinear(2, 3, bias=False, **weights)
+
+    def forward(self, x):
+        x = self.relu(self.wide(self.first(x)))
+        x = self.relu(self.shared(x) + self.shared(self.deep(x)))
+        x = self.last(self.up(self.pool(x)))
+        return self.linear(torch.nn.functional.adaptive_avg_pool2d(x, 1).flatten(1))
+
+
+def test_a_residual_network_as_it_is_exported(tmp_path, interpret_output):
+    torch.manual_seed(1)
+    path = tmp_path / "residual.onnx"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from brevitas.export import export_qonnx
+
+        network = Residual().train()
+        for _ in range(5):
+            network(torch.randn(4, 2, 4, 4))
+        network.eval()
+        export_qonnx(network, args=torch.randn(1, 2, 4, 4), export_path=str(path))
+        x = torch.randn(20, 2, 4, 4)
+        with torch.no_grad():
+            expected = network(x).numpy()
+    graph = import_model(path).graph
+    layers = [type(node).__name__ for node in graph.nodes if type(node).__name__ not in ("Elementwise", "Quantise")]
+    assert layers == ["Conv", "Conv", "Add", "Pool", "Conv", "Pool", "MatMul"]
+    np.testing.assert_array_equal(interpret_output(graph, graph.spec.encode(x.numpy())), expected)

@@ -9,6 +9,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from onnx import TensorProto, helper
+from qonnx.core.onnx_exec import execute_onnx
 
 from gatewright.compiler import passes
 from gatewright.compiler.frontend import import_model, import_proto, parse_type
@@ -244,6 +245,18 @@ def test_the_graph_alone_imports_quickly():
            "print(sorted({'onnx', 'qonnx', 'torch', 'onnxruntime'} & set(sys.modules)))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout == "[]\n"
+
+
+def test_zoo_model_of_two_bits(zoo, interpret_output):
+    """UNSW-NB15: bipolar input made zeros and ones, variances of 6e-45, negative and zero gammas."""
+    imported = import_model(zoo / "unsw_nb15-mlp-w2a2.onnx", input_type="bipolar")
+    graph = imported.graph
+    assert [str(node.weight_type) for node in graph.nodes if isinstance(node, MatMul)] == ["int2"] * 4
+    assert [str(node.output.type) for node in graph.nodes if isinstance(node, Quantise)] == [
+        "uint1", "uint8", "uint2", "uint2", "bipolar"]
+    codes = np.random.default_rng(0).choice([-1, 1], size=(20, 600))
+    plain = [execute_onnx(imported.model, {"onnx::Add_0": frame[None]})["63"][0] for frame in graph.spec.decode(codes)]
+    np.testing.assert_array_equal(interpret_output(graph, codes), plain)
 
 
 @pytest.mark.parametrize("declared", [True, False])
