@@ -37,9 +37,12 @@ def lower_dense(lowering: Lowering, node: Dense, fold: Fold) -> None:
         return
     else:
         name = lowering.name("conv")
-        edge = lowering.see(edge, source.channels, node.name, name)
-        if node.window != POINTWISE or node.groups > 1:
-            edge = _window(lowering, node, fold, work, source, edge, name)
+        if edge.pixel > source.channels:
+            edge = _several(lowering, node, node.window, source, edge, name)
+        else:
+            edge = lowering.see(edge, source.channels, node.name, name)
+            if node.window != POINTWISE or node.groups > 1:
+                edge = _window(lowering, node, fold, work, source, edge, name)
     edge = lowering.regroup(edge, fold.simd, node.name, name)
     edge = lowering.fifo(edge, node.name, name)
     loadable = lowering.memory == "loadable"
@@ -104,18 +107,26 @@ def slide(lowering: Lowering, layer: str, name: str, window: Window, source: Val
     return lowering.append(f"{name}_window", layer, unit, [edge], output)
 
 
-def _parallel(lowering: Lowering, node: Dense, window: Window, source: Value, edge: Edge, name: str) -> Edge:
-    """A window unit that gives all taps in one word."""
+def _parallel(lowering: Lowering, node: Dense, window: Window, source: Value, edge: Edge, name: str,
+              pixels: int = 1) -> Edge:
+    """A window unit that gives all taps in one word, from ``pixels`` neighbours a word."""
     height, width, channels = source.shape
-    edge = lowering.regroup(edge, channels, node.name, f"{name}_pixel")
+    edge = lowering.regroup(edge, pixels * channels, node.name, f"{name}_pixel")
     kind = widened(edge.type, window, height, width)
     unit = ParallelWindowParameters(height, width, channels, window.kernel, window.stride, window.pads,
-                                    window.dilation, 0, edge.type, kind)
-    pixels = window.sources(height, width)[:, :, None]
-    index = np.where(pixels < 0, -1, pixels * channels + np.arange(channels))
-    size = window.taps * channels
-    output = Edge("", edge.value, kind, index.reshape(-1, size).astype(np.int32), size, edge.elements)
+                                    window.dilation, 0, edge.type, kind, pixels_per_word=pixels)
+    places = window.sources(height, width)[:, :, None]
+    index = np.where(places < 0, -1, places * channels + np.arange(channels)).astype(np.int32)
+    lanes = unit.lanes_out
+    output = Edge("", edge.value, kind, index.reshape(-1, lanes), lanes, edge.elements)
     return lowering.append(f"{name}_window", node.name, unit, [edge], output)
+
+
+def _several(lowering: Lowering, node: Dense, window: Window, source: Value, edge: Edge, name: str) -> Edge:
+    """All taps at once where several pixels come in a word; then a position a word."""
+    size = window.taps * source.channels
+    edge = _parallel(lowering, node, window, source, edge, name, edge.pixel // source.channels)
+    return lowering.regroup(edge, size, node.name, f"{name}_position").per(size)
 
 
 def _depthwise(lowering: Lowering, node: Dense, fold: Fold, source: Value, edge: Edge) -> None:

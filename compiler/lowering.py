@@ -7,11 +7,14 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from ..hdl.fifo import FifoParameters
 from ..hdl.fork import ForkParameters
 from ..hdl.join import AddParameters
 from ..hdl.lanes import words
 from ..hdl.width import WidthParameters
+from ..hdl.window_parallel import ParallelWindowParameters
 from .dataflow import Dataflow, Stage
 from .folding import Fold, divisors
 from .ir import Dense, Graph, IntType, Requantise, Table, Threshold, Value
@@ -45,9 +48,31 @@ class Lowering:
             edge = stream("i", vector, _input_lanes(value.elements, first.simd, self.interval))
         elif value.pixels > 1:
             edge = stream("i", value, self.fewest(value, divisors(value.channels)))
+            if edge.words > self.interval:
+                edge = self._several(value, edge)
         else:
             edge = stream("i", value, _input_lanes(value.channels, first.simd, self.interval))
         self.give(value, edge)
+
+    def _several(self, value: Value, edge: Edge) -> Edge:
+        """Several pixels a word, where pixels come slower than layers work and the only reader can take them."""
+        readers = [node for node in self.graph.nodes if value.name in node.inputs]
+        layer = readers[0]
+        if len(readers) > 1 or not isinstance(layer, Dense) or layer.window is None or layer.groups > 1:
+            return edge
+        height, width, channels = value.shape
+        window = layer.window
+        for count in divisors(width)[1:]:
+            if value.pixels // count > self.interval and count < width or window.insert != (1, 1):
+                continue
+            try:
+                ParallelWindowParameters(height, width, channels, window.kernel, window.stride, window.pads,
+                                         window.dilation, pixels_per_word=count)
+            except ValueError:  # positions of a row that do not come out even
+                continue
+            index = np.arange(value.elements, dtype=np.int32).reshape(-1, count * channels)
+            return replace(edge, index=index, pixel=count * channels)
+        return edge
 
     def _flat(self, name: str) -> bool:
         """Whether all that reads a value, directly or through element-wise nodes, takes it as a vector."""

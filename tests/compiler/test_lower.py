@@ -33,3 +33,18 @@ def test_zeros_are_put_around_any_type(builder, tmp_path, kind):
     net = builder((1, 2, 3, 3)).node("Pad", ..., np.array([0, 0, 1, 0, 0, 0, 0, 2]), mode="constant")
     net.node("MaxPool", kernel_shape=[2, 2]).node("Flatten").gemm(rng.normal(size=(3, 24)))
     proven(net, tmp_path, kind)
+
+
+@pytest.mark.parametrize(("stride", "pixels", "interval"), [(1, 1, 64), (2, 4, 16), (4, 8, 8)])
+def test_several_pixels_come_a_cycle_where_layers_are_faster_than_pixels(builder, tmp_path, stride, pixels, interval):
+    """A first layer of a cycle a position on 8 x 8 pixels: with a pixel a cycle, all strides would need 64."""
+    rng = np.random.default_rng(0)
+    net = builder((1, 1, 8, 8)).conv(rng.integers(-1, 2, (2, 1, 3, 3)), 0.5, bits=2, narrow=True,
+                                     strides=[stride, stride], pads=[1, 1, 1, 1])
+    features = 2 * (8 // stride) ** 2
+    net.quantise(1.0, 2).node("Flatten").gemm(rng.normal(size=(3, features)))
+    model = gatewright.load(net.save(tmp_path / "net.onnx"), input="uint3")
+    design = gatewright.compile(model, folding=f"2x9,3x{features}")
+    assert design.dataflow.edges[0].lanes == pixels
+    assert design.prediction.interval == interval
+    assert design.verify(rng.integers(0, 8, size=(12, 1, 8, 8))).mismatches == 0
