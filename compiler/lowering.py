@@ -63,7 +63,7 @@ class Lowering:
         height, width, channels = value.shape
         window = layer.window
         for count in divisors(width)[1:]:
-            if value.pixels // count > self.interval and count < width or window.insert != (1, 1):
+            if (value.pixels // count > self.interval and count < width) or window.insert != (1, 1):
                 continue
             try:
                 ParallelWindowParameters(height, width, channels, window.kernel, window.stride, window.pads,
