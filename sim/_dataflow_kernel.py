@@ -4,9 +4,10 @@ Units are visited against the stream, consumers first: what is ready at a unit's
 what is ready at its outputs. ``valid`` is state: a unit sets it for the next cycle when it is visited, after its
 consumer has read it for this one. So one visit a unit and cycle is enough.
 
-What a visit does follows from the unit's state, from ``valid`` of its inputs and ``ready`` of its outputs. So a unit
-whose visit changed nothing sleeps until a word comes to an input, or until a word at an output is about to leave. In a
-convolutional network two units of three sleep at any time.
+Most units have nothing to decide in most cycles, and are not visited then. What a visit does follows from the unit's
+state, from ``valid`` of its inputs and ``ready`` of its outputs: a unit whose visit changed nothing sleeps until a word
+comes to an input, or a word at an output is about to leave. And an actor without a word in its stages runs through
+phases that neither take nor give by itself; it is put to their end at once, and visited when that time has come.
 
 Elastic stages are the bits of an integer, the first stage in bit 0: ``full`` for each unit (an item is there), ``word``
 for each edge (the item carries a word for this edge, not taken yet).
@@ -17,26 +18,32 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-__all__ = ["ACTOR", "BEHIND", "BUFFER", "EDGE", "FINISHED", "GIVES", "OUTSIDE", "OUT_OF_TIME", "PERIODIC", "STUCK",
-           "UNIT", "run_cycles"]
+__all__ = ["ACTOR", "BEHIND", "BUFFER", "EDGE", "FINISHED", "GIVES", "OUT_OF_TIME", "PERIODIC", "STUCK", "UNIT",
+           "WORD", "run_cycles"]
 
 FINISHED, PERIODIC, BEHIND, STUCK, OUT_OF_TIME = range(5)
 # Kinds of units; 1 and 2 are queues of that latency.
 ACTOR, BUFFER = 0, 3
 # The lowest bit of a phase's code that says what it gives; below are the bits of what it takes.
 GIVES = 12
-# The producer of the network's input, and the consumer of its output, is an entry of ``awake`` past all units.
-OUTSIDE = -1
+# Units in a word of a worklist, and where the only bit of such a word is, by a de Bruijn sequence.
+WORD = 32
+_DE_BRUIJN = 0x077CB531
+_POSITIONS = np.zeros(WORD, np.int64)
+for _position in range(WORD):
+    _POSITIONS[(_DE_BRUIJN << _position & 0xFFFFFFFF) >> 27] = _position
+_NEVER = 1 << 62
 
 UNIT = np.dtype([(name, np.int64) for name in (
     # What it is. Its inputs are in_edges[first_in:last_in], its outputs the edges from first_out to last_out - 1.
     "kind", "depth", "top", "phases", "first_in", "last_in", "first_out", "last_out",
-    # The entry of its first phase in ``codes``, or in ``need`` and ``freed``; words a frame of a buffer, phases a frame
-    # of a source.
+    # The entry of its first phase in ``codes`` and ``idle``, or in ``need`` and ``freed``; words a frame of a buffer,
+    # phases a frame of a source.
     "base", "frame",
     # State: ``level`` are the words in a queue's memory or held by a buffer. ``ahead`` is 1 if the output register of a
-    # queue of latency 2 is filled; for a buffer it is the words written since its reader's frame began.
-    "phase", "full", "level", "ahead",
+    # queue of latency 2 is filled; for a buffer it is the words written since its reader's frame began. The state of an
+    # actor that runs by itself is the one that it will have at the beginning of cycle ``until``.
+    "phase", "full", "level", "ahead", "until",
     # Most words held; phases fired by a source, and the cycles that its pace kept it waiting.
     "peak", "fired", "waited")])
 
@@ -44,6 +51,11 @@ EDGE = np.dtype([(name, np.int64) for name in (
     "producer", "consumer", "word", "valid", "ready", "moved",
     # Where the transfer cycles go, and how many.
     "time_base", "time_count")])
+
+
+@njit(cache=True)
+def _wake(worklist, unit):
+    worklist[unit // WORD] |= 1 << unit % WORD
 
 
 @njit(cache=True)
@@ -61,7 +73,7 @@ def _shift(full, top):
 
 
 @njit(cache=True)
-def _step_actor(unit, edges, in_edges, codes, awake, gate, cycle):
+def _step_actor(unit, edges, in_edges, codes, idle, now, gate, cycle):
     """Ready for the inputs of an actor, and its next state except for what leaves; returns whether it stays awake."""
     first, last, top, before = unit.first_out, unit.last_out, unit.top, unit.full
     pending = False
@@ -92,7 +104,7 @@ def _step_actor(unit, edges, in_edges, codes, awake, gate, cycle):
         takes = fires and (code >> (i - unit.first_in)) & 1
         edges[in_edges[i]].ready = takes
         if takes:
-            awake[edges[in_edges[i]].producer] = True
+            _wake(now, edges[in_edges[i]].producer)
     if fires:
         full |= 1
         unit.phase += 1
@@ -109,11 +121,19 @@ def _step_actor(unit, edges, in_edges, codes, awake, gate, cycle):
     if not carries & top:
         full &= ~top
     unit.full = full
+    if fires and code == 0 and carries == 0 and unit.first_in < unit.last_in:
+        cycles = idle[unit.base + unit.phase]
+        if cycles > 1:
+            unit.until = cycle + 1 + cycles
+            unit.phase = (unit.phase + cycles) % unit.phases
+            ran = min(cycles, 62)
+            unit.full = ((full << ran) | ((1 << ran) - 1)) & (top - 1)
+            return False
     return fires or waits or full != before
 
 
 @njit(cache=True)
-def _step_buffer(unit, edge_in, edge_out, need, freed, awake):
+def _step_buffer(unit, edge_in, edge_out, need, freed, now):
     """Ready for the input of a buffer, and its next state except for what leaves; returns whether anything moved."""
     top, before = unit.top, unit.full
     edge_in.ready = unit.level < unit.depth
@@ -133,7 +153,7 @@ def _step_buffer(unit, edge_in, edge_out, need, freed, awake):
             unit.phase = 0
             unit.ahead -= unit.frame
     if enters:
-        awake[edge_in.producer] = True
+        _wake(now, edge_in.producer)
         unit.level += 1
         unit.ahead += 1
         if unit.level > unit.peak:
@@ -144,7 +164,7 @@ def _step_buffer(unit, edge_in, edge_out, need, freed, awake):
 
 
 @njit(cache=True)
-def _step_queue(unit, edge_in, edge_out, awake):
+def _step_queue(unit, edge_in, edge_out, now):
     """Ready for the input of a queue, and its next state; returns whether anything moved."""
     edge_in.ready = unit.level + unit.ahead < unit.depth
     enters = edge_in.valid and edge_in.ready
@@ -161,7 +181,7 @@ def _step_queue(unit, edge_in, edge_out, awake):
             unit.level -= 1
             moves = True
     if enters:
-        awake[edge_in.producer] = True
+        _wake(now, edge_in.producer)
         unit.level += 1
         if unit.level + unit.ahead > unit.peak:
             unit.peak = unit.level + unit.ahead
@@ -188,9 +208,10 @@ def _note_state(units, edges, gate, cycle, states, paces, frame):
     at = 1
     pace = paces[frame]
     for u in range(units.shape[0]):
-        state = states[frame, at : at + 4]
+        state = states[frame, at : at + 5]
         state[0], state[1], state[2], state[3] = units[u].phase, units[u].full, units[u].level, units[u].ahead
-        at += 4
+        state[4] = max(0, units[u].until - 1 - cycle)
+        at += 5
         pace[1] += units[u].waited
         if units[u].first_in == units[u].last_in:
             pace[2 + u] = gate[0] * units[u].fired - cycle * units[u].frame * gate[1]
@@ -211,62 +232,87 @@ def _note_state(units, edges, gate, cycle, states, paces, frame):
 
 
 @njit(cache=True)
-def run_cycles(units, edges, in_edges, codes, need, freed, words_in, words_out, frame_in, frame_out, offers, accepts,
-               gate, patience, times, states, paces, max_cycles):
+def run_cycles(units, edges, in_edges, out_edge, codes, idle, need, freed, words_in, words_out, frame_in, frame_out,
+               offers, accepts, gate, patience, times, states, paces, max_cycles):
     """Step the network until ``words_out`` words have left it, its state repeats at a frame's end, or nothing moves.
 
-    ``words_in`` and ``words_out`` are those of all frames, ``frame_in`` and ``frame_out`` those of one. ``gate`` is
-    (numerator, denominator) of the pace, in cycles a frame, that nothing from outside and no source is ahead of, or
-    (0, 1); the run ends when ``patience`` frame ends one after the other were further behind that pace than any before.
-    ``states`` and ``paces``, zeros, have room for what is compared at the ends of so many frames.
+    ``units`` stand consumers first. ``idle`` is how many phases, from each on, neither take nor give. ``words_in`` and
+    ``words_out`` are those of all frames, ``frame_in`` and ``frame_out`` those of one. ``gate`` is (numerator,
+    denominator) of the pace, in cycles a frame, that nothing from outside and no source is ahead of, or (0, 1); the run
+    ends when ``patience`` frame ends one after the other were further behind that pace than any before. ``states`` and
+    ``paces``, zeros, have room for what is compared at the ends of so many frames.
     Returns (status, cycles, first frame of the period, frame at which it repeats).
     """
-    awake = np.ones(units.shape[0] + 1, np.bool_)
+    width = units.shape[0] // WORD + 1
+    # A word more for the units on the other side of the network's ends, which are not visited.
+    now = np.zeros(width + 1, np.int64)
+    later = np.zeros(width + 1, np.int64)
+    for u in range(units.shape[0]):
+        _wake(now, u)
     source = edges[0]
-    out_edge = 0
-    for e in range(edges.shape[0]):
-        if edges[e].consumer == OUTSIDE:
-            out_edge = e
     sink = edges[out_edge]
+    unstalled = offers.shape[0] == 1 and accepts.shape[0] == 1
     sent = 0
     frame = 0
     waited = 0
     worst = np.int64(0)
     patient = patience
-    offer_at = 0
-    accept_at = 0
-    for cycle in range(max_cycles):
+    alarm = _NEVER
+    cycle = 0
+    while cycle < max_cycles:
+        opens = cycle
         if not source.valid and sent < words_in:
-            if gate[0] * sent > cycle * frame_in * gate[1]:
+            opens = -(-gate[0] * sent // (frame_in * gate[1]))
+            if cycle < opens:
                 waited += 1
-            elif offers[offer_at]:
+            elif offers[cycle % offers.shape[0]]:
                 source.valid = True
-                awake[source.consumer] = True
-        sink.ready = accepts[accept_at]
+                _wake(now, source.consumer)
+        sink.ready = accepts[cycle % accepts.shape[0]]
         delivered = sink.valid and sink.ready
         if delivered:
-            awake[sink.producer] = True
-        changed = False
-        for u in range(units.shape[0] - 1, -1, -1):
-            if not awake[u]:
-                continue
-            unit = units[u]
-            if unit.kind == ACTOR:
-                moves = _step_actor(unit, edges, in_edges, codes, awake, gate, cycle)
-            elif unit.kind == BUFFER:
-                moves = _step_buffer(unit, edges[in_edges[unit.first_in]], edges[unit.first_out], need, freed, awake)
-            else:
-                moves = _step_queue(unit, edges[in_edges[unit.first_in]], edges[unit.first_out], awake)
-            for e in range(unit.first_out, unit.last_out):
-                edge = edges[e]
-                if edge.valid and edge.ready:
-                    moves = True
-                    _cross(edge, times, cycle)
-                edge.valid = (edge.word & unit.top) != 0
-                if edge.valid:
-                    awake[edge.consumer] = True
-            awake[u] = moves
-            changed |= moves
+            _wake(now, sink.producer)
+        if alarm == cycle:
+            alarm = _NEVER
+            for u in range(units.shape[0]):
+                if units[u].until == cycle:
+                    _wake(now, u)
+                elif units[u].until > cycle:
+                    alarm = min(alarm, units[u].until)
+        changed = alarm < _NEVER
+        nobody = True
+        for w in range(width):
+            while now[w]:
+                nobody = False
+                bit = now[w] & -now[w]
+                now[w] ^= bit
+                u = w * WORD + _POSITIONS[((bit * _DE_BRUIJN) & 0xFFFFFFFF) >> 27]
+                unit = units[u]
+                if unit.until > cycle:
+                    continue
+                if unit.kind == ACTOR:
+                    moves = _step_actor(unit, edges, in_edges, codes, idle, now, gate, cycle)
+                    if unit.until > cycle:
+                        changed = True
+                        alarm = min(alarm, unit.until)
+                elif unit.kind == BUFFER:
+                    moves = _step_buffer(unit, edges[in_edges[unit.first_in]], edges[unit.first_out], need, freed, now)
+                else:
+                    moves = _step_queue(unit, edges[in_edges[unit.first_in]], edges[unit.first_out], now)
+                for e in range(unit.first_out, unit.last_out):
+                    edge = edges[e]
+                    if edge.valid and edge.ready:
+                        changed = True
+                        _cross(edge, times, cycle)
+                        if unit.until <= cycle:
+                            moves = True
+                    edge.valid = (edge.word & unit.top) != 0
+                    if edge.valid:
+                        _wake(later, edge.consumer)
+                if moves:
+                    changed = True
+                    _wake(later, u)
+        now, later = later, now
         if source.valid and source.ready:
             changed = True
             _cross(source, times, cycle)
@@ -296,6 +342,12 @@ def run_cycles(units, edges, in_edges, codes, need, freed, words_in, words_out, 
                 frame += 1
             if sink.moved == words_out:
                 return FINISHED, cycle + 1, 0, 0
-        offer_at = offer_at + 1 if offer_at + 1 < offers.shape[0] else 0
-        accept_at = accept_at + 1 if accept_at + 1 < accepts.shape[0] else 0
+        cycle += 1
+        if nobody and unstalled:
+            # Until the first of these cycles nothing can happen.
+            until = min(alarm, opens if cycle < opens else _NEVER)
+            if cycle < until < _NEVER:
+                if cycle < opens:
+                    waited += until - cycle
+                cycle = until
     return OUT_OF_TIME, max_cycles, 0, 0

@@ -20,10 +20,10 @@ from ._dataflow_kernel import (
     EDGE,
     FINISHED,
     GIVES,
-    OUTSIDE,
     PERIODIC,
     STUCK,
     UNIT,
+    WORD,
     run_cycles,
 )
 from .deadlock import Deadlock, explain
@@ -78,11 +78,13 @@ class _Tables:
         index = {edge: number for number, edge in enumerate(network.edges)}
         self.units = np.zeros(len(network.units), dtype=UNIT)
         self.edges = np.zeros(len(index), dtype=EDGE)
-        self.edges["producer"] = self.edges["consumer"] = OUTSIDE
+        # Outside of the network is a unit past all words of a worklist.
+        self.edges["producer"] = self.edges["consumer"] = (len(self.units) // WORD + 1) * WORD
         self.in_edges = np.array([index[edge] for unit in network.units for edge in unit.inputs], dtype=np.int64)
         codes, need, freed = [np.zeros(0, np.uint32)], [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
         inputs, outputs = 0, 1
-        for number, (unit, row) in enumerate(zip(network.units, self.units, strict=True)):
+        for number, unit in zip(reversed(range(len(self.units))), network.units, strict=True):
+            row = self.units[number]
             self.edges["consumer"][[index[edge] for edge in unit.inputs]] = number
             self.edges["producer"][[index[edge] for edge in unit.outputs]] = number
             row["first_in"], row["last_in"] = inputs, (inputs := inputs + len(unit.inputs))
@@ -100,20 +102,28 @@ class _Tables:
                     row["base"], row["phases"], row["frame"] = sum(map(len, codes)), len(timing.takes), timing.phases
                     codes.append(_bits(timing.takes) | _bits(timing.gives) << np.uint32(GIVES))
         self.codes, self.need, self.freed = np.concatenate(codes), np.concatenate(need), np.concatenate(freed)
+        self.idle = np.concatenate([_idle(table) for table in codes])
 
     @property
     def state_size(self) -> int:
         """Integers in a snapshot."""
-        return 1 + 4 * len(self.units) + len(self.edges)
+        return 1 + 5 * len(self.units) + len(self.edges)
 
     def peaks(self, network: Network, timing: type) -> tuple[int, ...]:
         """Most words that the units of a kind of timing held, in order."""
-        return tuple(int(row["peak"]) for unit, row in zip(network.units, self.units, strict=True)
+        return tuple(int(row["peak"]) for unit, row in zip(network.units, self.units[::-1], strict=True)
                      if isinstance(unit.timing, timing))
 
 
 def _bits(table: np.ndarray) -> np.ndarray:
     return (table * (1 << np.arange(table.shape[1], dtype=np.uint32))).sum(axis=1, dtype=np.uint32)
+
+
+def _idle(codes: np.ndarray) -> np.ndarray:
+    """How many phases, from each on to the end of the table, neither take nor give."""
+    busy = np.flatnonzero(codes)
+    here = np.arange(len(codes))
+    return np.append(busy, len(codes))[np.searchsorted(busy, here)] - here
 
 
 def simulate(network: Network, frames: int, *, offers: np.ndarray = _ALWAYS, accepts: np.ndarray = _ALWAYS,
@@ -210,12 +220,13 @@ def _run(network: Network, frames: int, *, offers: np.ndarray = _ALWAYS, accepts
         tables.edges["time_base"][index[edge]], tables.edges["time_count"][index[edge]] = total, words[edge] * frames
         total += words[edge] * frames
     times = np.full(total, -1, dtype=np.int64)
+    states = np.zeros((compared, tables.state_size), dtype=np.int64)
+    paces = np.zeros((compared, 2 + len(network.units)), dtype=np.int64)
     status, cycles, first, again = run_cycles(
-        tables.units, tables.edges, tables.in_edges, tables.codes, tables.need, tables.freed, words_in * frames,
-        words_out * frames, words_in, words_out, np.ascontiguousarray(offers, dtype=np.uint8),
-        np.ascontiguousarray(accepts, dtype=np.uint8), gate, patience, times,
-        np.zeros((compared, tables.state_size), dtype=np.int64),
-        np.zeros((compared, 2 + len(network.units)), dtype=np.int64), _FOR_EVER if max_cycles is None else max_cycles)
+        tables.units, tables.edges, tables.in_edges, index[network.output], tables.codes, tables.idle, tables.need,
+        tables.freed, words_in * frames, words_out * frames, words_in, words_out,
+        np.ascontiguousarray(offers, dtype=np.uint8), np.ascontiguousarray(accepts, dtype=np.uint8), gate, patience,
+        times, states, paces, _FOR_EVER if max_cycles is None else max_cycles)
     recorded = {}
     for edge in record:
         base, count, moved = (int(tables.edges[what][index[edge]]) for what in ("time_base", "time_count", "moved"))

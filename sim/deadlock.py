@@ -55,7 +55,7 @@ def explain(network: Network, cycle: int, units: np.ndarray, edges: np.ndarray, 
     while question not in seen:
         seen[question] = len(walk)
         number = int(state[question.edge]["producer" if question.gives else "consumer"])
-        unit, row = network.units[number], units[number]
+        unit, row = network.units[-1 - number], units[number]
         if isinstance(unit.timing, Schedule):
             question, what = _cause_in_actor(question, unit, row, state, codes)
         elif question.gives:

@@ -21,8 +21,6 @@ __all__ = ["Limits", "bottleneck", "limits", "size_queues"]
 
 Timing = Callable[[str, int], Queue | Buffer]
 
-_UNBOUNDED = 1 << 40
-
 
 @dataclass(frozen=True)
 class Limits:
@@ -95,21 +93,18 @@ class _Search:
     def __init__(self, network: Network, timing: Timing, least: Sequence[int]):
         self.network, self.timing, self.least = network, timing, list(least)
         self.names = [unit.name for unit in network.sized]
-        room = [2 * network.words(unit.inputs[0]) + low for unit, low in zip(network.sized, least, strict=True)]
-        unbounded = self.at(room).with_depths([_UNBOUNDED] * len(room))
-        # Room for two frames is room for everything as far as deadlock goes: no unit needs a later frame for this one.
-        alone = simulate(self.at(room), 1)
-        if alone.deadlock:
-            raise alone.deadlock
+        words = [network.words(unit.inputs[0]) for unit in network.sized]
         self.target = Fraction(max(bottleneck(network)[1], *map(network.words, network.edges)))
         # Frames that the network works on at a time: after some times that many, what is to happen has happened.
+        alone = simulate(self.at([low + 2 * count for low, count in zip(least, words, strict=True)]), 1)
         self.in_flight = math.ceil(alone.cycles / self.target)
-        keeps, trace = self._keeps(unbounded)
+        # No unit needs a later frame for an earlier one. So with room for as many as that, nothing waits for room.
+        room = [low + (self.in_flight + 2) * count for low, count in zip(least, words, strict=True)]
+        keeps, trace = self._keeps(self.at(room))
         if not keeps:
-            # Parts without room between them do not reach what each of them could.
-            room = [low + (self.in_flight + 2) * words for low, words in zip(room, room, strict=True)]
+            # Parts without room between them do not reach what each of them could, or the network deadlocks.
             self.target = predict(self.at(room)).interval
-            keeps, trace = self._keeps(unbounded)
+            keeps, trace = self._keeps(self.at(room))
         # With a word more than was ever held the same run is possible, so the interval is kept.
         self.enough = [max(low, peak + 1) for low, peak in zip(least, _peaks(network, trace), strict=True)]
         if not keeps or not self._keeps(self.at(self.enough))[0]:
