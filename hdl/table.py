@@ -34,7 +34,7 @@ class TableParameters:
     channels, lanes
         Channels a pixel, and a word.
     input, output
-        Types; the input's is not bipolar.
+        Types. Of a bipolar input, the column of 0 is not looked at.
     pixels
         Pixels a frame; each begins a word.
 
@@ -58,8 +58,6 @@ class TableParameters:
         table = np.array(self.table, dtype=np.int64)
         if table.ndim != 2 or not table.size or len(table) not in (1, self.channels):
             raise ValueError(f"table must be of shape [1 or {self.channels}, span], not {table.shape}")
-        if self.input.bipolar:
-            raise ValueError("input of a table must be a plain integer type, not bipolar")
         last = self.first + table.shape[1] - 1
         if not (self.input.lo <= self.first and last <= self.input.hi):
             raise ValueError(f"input must hold the integers from {self.first} to {last}, not {self.input}")
@@ -75,6 +73,8 @@ class TableParameters:
     @property
     def address_bits(self) -> int:
         """Low bits of an integer that tell all integers of the table apart."""
+        if self.input.bipolar:
+            return 1
         return max(1, (self.table.shape[1] - 1).bit_length())
 
     def contents(self, lane: int) -> np.ndarray:
@@ -85,7 +85,10 @@ class TableParameters:
         channels = by_word(self.channels, self.lanes)[:, lane] if len(self.table) > 1 else np.zeros(1, np.int64)
         codes = (self.table > 0).astype(np.int64) if self.output.bipolar else self.table
         contents = np.zeros((len(channels), 1 << self.address_bits), dtype=np.int64)
-        places = (self.first + np.arange(self.table.shape[1])) & (1 << self.address_bits) - 1
+        integers = self.first + np.arange(self.table.shape[1])
+        places = integers & (1 << self.address_bits) - 1
+        if self.input.bipolar:
+            codes, places = codes[:, integers != 0], (integers[integers != 0] > 0).astype(np.int64)
         contents[:, places] = codes[channels]
         same = (contents == contents[0]).all()
         return contents[:1] if same else contents
