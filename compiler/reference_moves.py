@@ -140,7 +140,8 @@ def _pad(node: onnx.NodeProto, x: Tensor, *given: Tensor | None) -> Tensor:
     for place, axis in enumerate(axes):
         before, after = int(pads[place]), int(pads[place + len(axes)])
         around[axis] = max(before, 0), max(after, 0)
-        inside[axis] = slice(max(-before, 0), _shape(x)[axis] - max(-after, 0))
+        if min(before, after) < 0:
+            inside[axis] = slice(max(-before, 0), _shape(x)[axis] - max(-after, 0))
     zeros = mode == "constant" and any(pair != (0, 0) for pair in around)
 
     def move(a: np.ndarray) -> np.ndarray:

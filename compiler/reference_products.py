@@ -147,12 +147,13 @@ def _convolution(node: onnx.NodeProto, x: Tensor, w: Tensor, c: Tensor | None = 
         frames, depth = len(image), image.shape[1] // groups
         kernels = _tap_first(kernels.reshape(groups, -1, depth, *taps))
         rows, columns = window.positions(*image.shape[-2:])
-        total = np.zeros((frames, groups, kernels.shape[3], rows * columns), dtype=image.dtype)
+        # Channels first of all: one product of matrices for each tap, all frames side by side.
+        image = np.ascontiguousarray(image.swapaxes(0, 1))
+        total = np.zeros((groups, kernels.shape[3], frames * rows * columns), dtype=image.dtype)
         for i, j in np.ndindex(*taps):
-            seen = window.tap(image, i, j).reshape(frames, groups, depth, rows * columns)
-            total += kernels[i, j] @ seen
-        out = groups * kernels.shape[3]
-        return total.reshape((frames, out, columns) if flat else (frames, out, rows, columns))
+            total += kernels[i, j] @ window.tap(image, i, j).reshape(groups, depth, -1)
+        sums = total.reshape(groups * kernels.shape[3], frames, rows, columns).swapaxes(0, 1)
+        return sums[:, :, 0] if flat else sums
 
     shape = (groups, len(weights.codes) // groups, -1)
     pads = any(window.before) or any(window.after)
@@ -176,16 +177,16 @@ def _transposed(node: onnx.NodeProto, x: Tensor, w: Tensor, c: Tensor | None = N
     def apply(image: np.ndarray, kernels: np.ndarray) -> np.ndarray:
         """``kernels`` ``[groups, out / groups, (in / groups) kh kw]``."""
         frames = len(image)
-        image = image.reshape(frames, groups, depth, size[0] * size[1])
+        image = np.ascontiguousarray(image.swapaxes(0, 1)).reshape(groups, depth, -1)
         kernels = _tap_first(kernels.reshape(groups, per_group, depth, kh, kw))
-        canvas = np.zeros((frames, groups * per_group, max(whole[0], before[0] + result[0]),
+        canvas = np.zeros((groups * per_group, frames, max(whole[0], before[0] + result[0]),
                            max(whole[1], before[1] + result[1])), dtype=image.dtype)
         for i, j in np.ndindex(kh, kw):
             top, left = i * window.dilation[0], j * window.dilation[1]
             here = canvas[:, :, top : top + (size[0] - 1) * window.stride[0] + 1 : window.stride[0],
                           left : left + (size[1] - 1) * window.stride[1] + 1 : window.stride[1]]
             here += (kernels[i, j] @ image).reshape(here.shape)
-        cut = canvas[:, :, before[0] : before[0] + result[0], before[1] : before[1] + result[1]]
+        cut = canvas[:, :, before[0] : before[0] + result[0], before[1] : before[1] + result[1]].swapaxes(0, 1)
         return cut[:, :, 0] if flat else cut
 
     def grouped(array: np.ndarray) -> np.ndarray:

@@ -12,7 +12,20 @@ import numpy as np
 import onnx
 
 from .reference_integers import ends_of, grid
-from .reference_tensor import SLACK, TINY, UNIT, Codes, Fixed, Frames, Integers, Tensor, Weights, attribute, worth
+from .reference_tensor import (
+    SLACK,
+    TINY,
+    UNIT,
+    Codes,
+    Fixed,
+    Frames,
+    Integers,
+    Tensor,
+    Weights,
+    attribute,
+    gamma,
+    worth,
+)
 
 __all__ = ["QUANTISERS", "plain_codes"]
 
@@ -151,7 +164,10 @@ def _multi_threshold(node: onnx.NodeProto, x: Tensor, thresholds: Tensor) -> Ten
         return _quantised(x, 2 * count - 1, ties, values[1:], -1, 1, step=2)
     lo = np.rint(bias / scale)
     if np.float32(lo * scale) == bias and abs(lo) < 1 << 16:
-        return _quantised(x, count + int(lo), ties, scale.reshape(1), int(lo), int(lo) + levels)
+        result = _quantised(x, count + int(lo), ties, scale.reshape(1), int(lo), int(lo) + levels)
+        if lo and np.frexp(scale)[0] != 0.5:  # others round the product and the sum
+            result.bound = gamma(3) * (np.float64(scale) * levels + abs(np.float64(bias))) + np.zeros(count.shape)
+        return result
     counted = _quantised(x, count, ties, scale.reshape(1), 0, levels)
     found = grid(values)
     if found is not None and np.float32(found[1]) == found[1] and np.ptp(found[0]) < 1 << 16:

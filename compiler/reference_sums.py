@@ -17,6 +17,8 @@ from .reference_tensor import TINY, Fixed, Frames, Integers, Tensor, attribute, 
 
 __all__ = ["SUMS"]
 
+Move = Callable[[np.ndarray], np.ndarray]
+
 
 def _add(node: onnx.NodeProto, *inputs: Tensor) -> Tensor:
     """Add, Sub and Sum: of data and a constant, in float32; of several tensors of data, over integers."""
@@ -110,29 +112,27 @@ def _max_pool(node: onnx.NodeProto, x: Tensor) -> Tensor:
         found = _folded(_image(array), window, positions, np.maximum, lowest)
         return found[:, :, 0] if array.ndim == 3 else found
 
-    return _largest(x, largest)
+    return _largest(x, largest, _still(tuple(range(2, x.rank))))
 
 
-def _largest(x: Frames, largest: Callable[[np.ndarray, float], np.ndarray]) -> Frames:
+def _largest(x: Frames, largest: Callable[[np.ndarray, float], np.ndarray], still: Move) -> Frames:
     integers = x.integers
     if integers is not None:
         codes = largest(integers.codes, float(np.iinfo(np.int64).min // 2))
-        integers = replace(integers, codes=codes, scale=_still(codes.ndim)(integers.scale))
+        integers = replace(integers, codes=codes, scale=still(integers.scale))
     value = largest(x.value, -np.inf)
     return Frames(value, largest(x.real, -np.inf), largest(np.asarray(x.bound), 0.0), integers,
-                  None if x.since is None else (x.since[0], (*x.since[1], _still(value.ndim))),
+                  None if x.since is None else (x.since[0], (*x.since[1], still)),
                   accumulators=None if integers is None else integers.codes)
 
 
-def _still(rank: int) -> Callable[[np.ndarray], np.ndarray]:
-    """What holds for all elements, or for all pixels of a channel, holds after pooling, in ``rank`` axes."""
+def _still(axes: tuple[int, ...], keep: bool = True) -> Move:
+    """What holds for all elements on some axes holds after these have been pooled."""
 
     def still(values: np.ndarray) -> np.ndarray:
-        if math.prod(values.shape[1:]) == 1:
-            return values.reshape(-1, *[1] * (rank - 1))
-        if math.prod(values.shape[2:]) != 1 or values.ndim != rank:
+        if any(values.shape[axis] != 1 for axis in axes):
             raise NotImplementedError("pooling of values that are computed differently from pixel to pixel")
-        return values
+        return values if keep else values.squeeze(axes)
 
     return still
 
@@ -155,17 +155,18 @@ def _average_pool(node: onnx.NodeProto, x: Tensor) -> Tensor:
         found = _folded(_image(array), window, positions, np.add, 0)
         return found[:, :, 0] if flat else found
 
-    return _mean(x, total, counts[:, :, 0] if flat else counts, any(window.before) or any(window.after))
+    pads = any(window.before) or any(window.after)
+    return _mean(x, total, counts[:, :, 0] if flat else counts, pads, _still(tuple(range(2, x.rank))))
 
 
-def _mean(x: Frames, total: Callable[[np.ndarray], np.ndarray], counts: np.ndarray, pads: bool) -> Frames:
+def _mean(x: Frames, total: Move, counts: np.ndarray, pads: bool, still: Move) -> Frames:
     """Integer sums, divided by ``counts`` with the scale; a power of two in a count belongs to the scale, exactly."""
     read = integers_of(x)
     sums = total(read.codes)
     most = int(counts.max())
     lo, hi = min(read.lo, read.lo * most), max(read.hi, read.hi * most)
     lo, hi = (min(lo, 0), max(hi, 0)) if pads else (lo, hi)
-    integers = Integers(sums, _still(sums.ndim)(read.scale), lo, hi, read.divisor)
+    integers = Integers(sums, still(read.scale), lo, hi, read.divisor)
     if (counts == most).all():
         twos = most & -most
         integers = replace(integers, scale=integers.scale / twos, divisor=integers.divisor * (most // twos))
@@ -195,16 +196,14 @@ def _reduce(node: onnx.NodeProto, x: Tensor, given: Tensor | None = None) -> Ten
     if not places:
         return x
     if node.op_type in ("GlobalMaxPool", "ReduceMax"):
-        return _largest(x, lambda array, lowest: array.max(axis=places, keepdims=keep))
+        return _largest(x, lambda array, lowest: array.max(axis=places, keepdims=keep), _still(places, keep))
     count = math.prod(x.value.shape[axis] for axis in places) if "Sum" not in node.op_type else 1
     ranked = [1] * (x.rank if keep else x.rank - len(places))
 
     def total(array: np.ndarray) -> np.ndarray:
         return np.broadcast_to(array, x.value.shape).sum(axis=places, keepdims=keep)
 
-    if 1 in places and integers_of(x).scale.size > 1:
-        raise NotImplementedError("a sum over channels of different scales")
-    return _mean(x, total, np.full(ranked, count), False)
+    return _mean(x, total, np.full(ranked, count), False, _still(places, keep))
 
 
 def _concat(node: onnx.NodeProto, *inputs: Tensor) -> Tensor:
