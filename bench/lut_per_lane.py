@@ -1,4 +1,4 @@
-"""Lookup tables per lane of XNOR and popcount alone: the compressor tree against a plain tree of ``+``, under Yosys.
+"""Lookup tables per lane, under Yosys: XNOR and popcount against a plain tree of ``+``, and whole units of any lane.
 
     python -m bench.lut_per_lane [--lanes 8,16,32,64,128,256] [--families ice40,ecp5,xc7] [--json FILE]
     python -m bench.lut_per_lane --lane planes --weights int4 --input uint4 [--packed] [--lanes 32] [--families ecp5]
@@ -8,9 +8,9 @@ ones) and output ``count``, without I/O buffers, synthesised by the family's com
 ``boards.synthesis`` says: carry cells count as the lookup tables that they occupy.
 
 With ``--lane`` each is a whole matrix-vector unit of ``PE`` rows and two column folds that gives dot products, its
-weights streamed in: lookup tables, registers and multipliers, divided by PE x SIMD. Weights are ``bipolar``,
-``ternary``, ``powerN`` (0 or +-2**p, p < N), ``levels`` (0 and two others of 11 bits), ``intN`` or ``uintN``; the
-input is ``bipolar``, ``intN`` or ``uintN``.
+weights streamed in (built in, with a serial lane): lookup tables, registers and multipliers, divided by PE x SIMD.
+Weights are ``bipolar``, ``ternary``, ``powerN`` (0 or +-2**p, p < N), ``levels`` (0 and two others of 11 bits),
+``intN`` or ``uintN``; the input is ``bipolar``, ``intN`` or ``uintN``.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def unit(job: tuple[str, int, str | None, str, IntType, bool]) -> Resources:
     family, lanes, lane, weights, kind, packed = job
     parameters = MatrixVectorParameters(
         drawn(weights, (PE, 2 * lanes)), PE, lanes, lut=FAMILIES[family].lut_inputs, input=kind, lane=lane,
-        memory="streamed", multiplier=MULTIPLIERS[family] if packed else None)
+        memory="rom" if lane == "serial" else "streamed", multiplier=MULTIPLIERS[family] if packed else None)
     with tempfile.TemporaryDirectory(prefix="gatewright-bench-") as folder:
         source = Path(folder) / "unit.v"
         source.write_text(verilog.convert(MatrixVectorUnit(parameters), name="unit", emit_src=False))

@@ -32,8 +32,9 @@ __all__ = ["LANES", "Lane", "choose_lane"]
 
 LANES = ("xnor", "gated xnor", "planes", "add", "shift", "multiply", "levels", "serial")
 
-# Up to so many pairs of bits, popcounts of bit planes beat a multiplier in lookup tables, and are worth no DSP block.
-_PLANES = 16
+# Up to so many bits of an activation, popcounts take fewer lookup tables than adders with weights of one and two bits;
+# and up to so many pairs of bits they are worth no multiplier.
+_SIGN_PLANES, _TERNARY_PLANES, _PLANES = 4, 2, 16
 # Distinct weights that "levels" can tell apart beside 0, and the bits from which it is worth a multiplier at the end.
 _LEVELS, _WIDE = 3, 4
 
@@ -210,7 +211,7 @@ def choose_lane(weights: np.ndarray, activations: IntType, kind: str | None = No
             kind = ("xnor" if signs else "gated xnor" if ternary
                     else "levels" if len(some) <= _LEVELS and weight.bits > _WIDE else "planes")
         elif ternary:
-            kind = "planes"
+            kind = "planes" if activations.bits <= (_SIGN_PLANES if signs else _TERNARY_PLANES) else "add"
         elif len(some) <= _LEVELS and weight.bits > _WIDE:
             kind = "levels"
         elif activations.bits * weight.bits <= _PLANES:

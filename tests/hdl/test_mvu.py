@@ -117,7 +117,8 @@ def test_binary_rows_give_signs_or_dot_products(check_integers, rows, columns, d
 
 @pytest.mark.parametrize(("weights", "kind", "lane"), [
     (signs, BIPOLAR, "xnor"), (ternary, BIPOLAR, "gated xnor"), (integers(4, True), BIPOLAR, "planes"),
-    (two_magnitudes, BIPOLAR, "levels"), (two_magnitudes, IntType(4), "levels"),
+    (signs, IntType(4), "planes"), (signs, IntType(5), "add"), (ternary, IntType(2, signed=True), "planes"),
+    (ternary, IntType(3), "add"), (two_magnitudes, BIPOLAR, "levels"), (two_magnitudes, IntType(4), "levels"),
     (integers(4, True), IntType(4), "planes"), (integers(8, True), IntType(8), "multiply"),
     (powers, IntType(8), "shift"),
 ])
