@@ -172,7 +172,7 @@ def _fit(
     rise, total = recipe.warmup * len(batches), epochs * len(batches)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _rate(step, rise, total))
     history: list[Epoch] = []
-    best, best_score, best_state = 0, (-1.0, 0.0), module.state_dict()
+    best, best_score, best_state = 0, (-math.inf, 0.0), module.state_dict()  # a score may be negative
     with _bar(progress, console) as bar:
         line = bar.add_task(f"training {recipe.name}", total=epochs, state="")
         for number in range(1, epochs + 1):

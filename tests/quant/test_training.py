@@ -108,6 +108,9 @@ def test_early_stop_keeps_the_best_weights(monkeypatch):
     better = run([50, 60, 40], 1)
     assert (len(better.history), better.best_epoch) == (3, 2)
     assert not same(soon, better)
+    below = run([-50, -60], 1)  # a reconstruction may be worse than none
+    assert (len(below.history), below.best_epoch) == (2, 1)
+    assert same(soon, below)
 
 
 @pytest.mark.parametrize("channels", [(), (2,)])
