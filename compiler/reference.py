@@ -65,7 +65,7 @@ def run_exact(model: ModelWrapper, inputs: np.ndarray, spec: InputSpec | None = 
     def joined(pick):
         return {name: np.concatenate([pick(c)[name] for c in chunks]) for name in pick(chunks[0])}
 
-    return Reference(joined(lambda c: c.codes), joined(lambda c: c.accumulators), joined(lambda c: c.ties),
+    return Reference(joined(lambda c: c.codes), joined(lambda c: c.accumulators), joined(lambda c: c.turns),
                      *(np.concatenate([getattr(c, name) for c in chunks])
                        for name in ("output", "output_real", "output_bound")))
 
@@ -89,7 +89,7 @@ def _run(model: ModelWrapper, data: set[str], known: dict[str, Tensor], inputs: 
     last[end] = len(nodes)
     codes: dict[str, np.ndarray] = {}
     accumulators: dict[str, np.ndarray] = {}
-    ties: dict[str, np.ndarray] = {}
+    turns: dict[str, np.ndarray] = {}
     for place, node in enumerate(nodes):
         made = execute(node, tensors)
         for name, result in made.items():
@@ -97,7 +97,7 @@ def _run(model: ModelWrapper, data: set[str], known: dict[str, Tensor], inputs: 
                 continue
             if node.op_type in QUANTISERS and result.codes is not None:
                 codes[name] = narrowed(result.codes.codes.reshape(frames, -1))
-                ties[name] = result.codes.ties.reshape(frames, -1)
+                turns[name] = narrowed(result.codes.turns.reshape(frames, -1))
             elif node.op_type in COUNTING and result.accumulators is not None:
                 accumulators[name] = narrowed(result.accumulators.reshape(frames, -1))
         tensors.update(made)
@@ -106,7 +106,7 @@ def _run(model: ModelWrapper, data: set[str], known: dict[str, Tensor], inputs: 
                 tensors.pop(name, None)  # nothing reads it any more
     result = tensors[end]
     assert isinstance(result, Frames)
-    return Reference(codes, accumulators, ties, result.value.reshape(frames, -1), result.real.reshape(frames, -1),
+    return Reference(codes, accumulators, turns, result.value.reshape(frames, -1), result.real.reshape(frames, -1),
                      np.asarray(result.bound).reshape(frames, -1) * SLACK)
 
 

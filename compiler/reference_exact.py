@@ -23,13 +23,13 @@ class Reference:
 
     ``codes`` has every quantiser's output on the data, in the order of the graph; ``accumulators`` what every linear
     layer counted, and what pooling and Concat made of integers (both of an integer type that holds them);
-    ``ties`` (bool) tells for each code whether float32 rounding could turn it over. ``output`` is float32; any float32
-    evaluation that meets the same codes lies within ``output_bound`` of ``output_real`` (float64).
+    ``turns`` tells for each code by how much float32 rounding could turn it, 0 where it is no tie. ``output`` is
+    float32; any float32 evaluation that meets the same codes lies within ``output_bound`` of ``output_real`` (float64).
     """
 
     codes: dict[str, np.ndarray]
     accumulators: dict[str, np.ndarray]
-    ties: dict[str, np.ndarray]
+    turns: dict[str, np.ndarray]
     output: np.ndarray
     output_real: np.ndarray
     output_bound: np.ndarray
@@ -40,4 +40,4 @@ class Reference:
 
     def tie_counts(self) -> dict[str, int]:
         """How many codes of each quantiser are ties."""
-        return {name: int(mask.sum()) for name, mask in self.ties.items()}
+        return {name: int(np.count_nonzero(turns)) for name, turns in self.turns.items()}

@@ -50,22 +50,22 @@ def _ranked(scale: np.ndarray, rank: int) -> np.ndarray:
     return wide.reshape([1] * rank) if wide.size == 1 else wide.reshape((1,) * (rank - wide.ndim) + wide.shape)
 
 
-def _quantised(x: Frames, codes: np.ndarray, ties: np.ndarray, scale: np.ndarray, lo: int, hi: int,
+def _quantised(x: Frames, codes: np.ndarray, turns: np.ndarray, scale: np.ndarray, lo: int, hi: int,
                step: int = 1) -> Frames:
     """Codes times a scale: every executor's float32 product of them."""
     if x.raw is not None:
-        codes, ties = x.raw, np.zeros(x.raw.shape, dtype=np.bool_)
+        codes, turns = x.raw, np.zeros(x.raw.shape, dtype=np.int64)
     integers = Integers(codes.astype(np.int64), _ranked(scale, codes.ndim), lo, hi, step=step)
     value = worth(integers).astype(np.float32)
     return Frames(value, value.astype(np.float64), np.broadcast_to(0.0, value.shape), integers,
-                  codes=Codes(integers.codes, ties))
+                  codes=Codes(integers.codes, turns))
 
 
 def _signs(x: Frames, seen: np.ndarray, scale: np.ndarray) -> Frames:
     """+1 where ``seen``, which is x or x / scale, is >= 0."""
     codes = np.where(seen >= 0, 1, -1)
     ties = (np.abs(x.real) <= x.bound * SLACK) & (x.bound > 0)
-    return _quantised(x, codes, ties, scale, -1, 1, step=2)
+    return _quantised(x, codes, 2 * ties, scale, -1, 1, step=2)
 
 
 def _bipolar_quant(node: onnx.NodeProto, x: Tensor, scale: Tensor) -> Tensor:
@@ -111,8 +111,8 @@ def _uniform(x: Frames, scale: np.ndarray, count: Callable[[np.ndarray], np.ndar
         wide = x.real / scale.astype(np.float64)
         # The reach of the ratio over all inputs within their bound: the quotient's own rounding comes on top.
         reach = (x.bound / scale.astype(np.float64) + UNIT * np.abs(wide) + TINY) * SLACK
-        ties = (count(wide - reach) != count(wide + reach)) & (x.bound > 0)
-    return _quantised(x, codes, ties, result, lo, hi)
+        turns = np.maximum(count(wide + reach) - codes, codes - count(wide - reach)) * (x.bound > 0)
+    return _quantised(x, codes, turns.astype(np.int64), result, lo, hi)
 
 
 def _trunc(node: onnx.NodeProto, x: Tensor, scale: Tensor, zero: Tensor, before: Tensor, *rest: Tensor) -> Tensor:
@@ -154,25 +154,25 @@ def _multi_threshold(node: onnx.NodeProto, x: Tensor, thresholds: Tensor) -> Ten
     shape[axis] = -1
     rows = np.sort(thresholds.value.astype(np.float32), axis=1)
     levels = rows.shape[1]
-    count, ties = np.zeros(x.value.shape, dtype=np.int64), np.zeros(x.value.shape, dtype=np.bool_)
+    count, turns = np.zeros(x.value.shape, dtype=np.int64), np.zeros(x.value.shape, dtype=np.int64)
     for level in rows.T:
         step = level.reshape(shape)
         count += x.value >= step
-        ties |= (np.abs(x.real - step) <= x.bound * SLACK) & (x.bound > 0)
+        turns += (np.abs(x.real - step) <= x.bound * SLACK) & (x.bound > 0)
     values = scale * np.arange(levels + 1, dtype=np.float32) + bias
     if levels == 1 and values[0] == -values[1]:
-        return _quantised(x, 2 * count - 1, ties, values[1:], -1, 1, step=2)
+        return _quantised(x, 2 * count - 1, 2 * turns, values[1:], -1, 1, step=2)
     lo = np.rint(bias / scale)
     if np.float32(lo * scale) == bias and abs(lo) < 1 << 16:
-        result = _quantised(x, count + int(lo), ties, scale.reshape(1), int(lo), int(lo) + levels)
+        result = _quantised(x, count + int(lo), turns, scale.reshape(1), int(lo), int(lo) + levels)
         if lo and np.frexp(scale)[0] != 0.5:  # others round the product and the sum
             result.bound = gamma(3) * (np.float64(scale) * levels + abs(np.float64(bias))) + np.zeros(count.shape)
         return result
-    counted = _quantised(x, count, ties, scale.reshape(1), 0, levels)
+    counted = _quantised(x, count, turns, scale.reshape(1), 0, levels)
     found = grid(values)
     if found is not None and np.float32(found[1]) == found[1] and np.ptp(found[0]) < 1 << 16:
         steps = found[0]
-        result = _quantised(x, steps[count], ties, np.float32(found[1]).reshape(1), int(steps[0]), int(steps[-1]))
+        result = _quantised(x, steps[count], turns, np.float32(found[1]).reshape(1), int(steps[0]), int(steps[-1]))
         return Frames(result.value, result.real, result.bound, result.integers, codes=counted.codes)
 
     def add(terms: np.ndarray) -> np.ndarray:

@@ -91,10 +91,10 @@ def worth(integers: Integers) -> np.ndarray:
 
 @dataclass(eq=False)
 class Codes:
-    """What a quantiser counted: int64 ``codes``, and which of them (bool) float32 rounding could turn over."""
+    """What a quantiser counted: int64 ``codes``, and by how much float32 rounding could turn each, 0 if not."""
 
     codes: np.ndarray
-    ties: np.ndarray
+    turns: np.ndarray
 
 
 @dataclass(eq=False)

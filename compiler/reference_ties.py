@@ -36,8 +36,9 @@ def explain(reference: Reference, codes: Mapping[str, np.ndarray], output: np.nd
     """Compare a run with the exact one.
 
     For each frame the first quantiser (in the order of the graph) is found where the codes differ; every code that
-    differs there must be a tie of the exact run. What follows in that frame is then another network's business. In
-    frames without any difference the outputs, if given, must lie within the rounding bound.
+    differs there must be a tie of the exact run, and no further off than rounding could turn it. What follows in that
+    frame is then another network's business. In frames without any difference the outputs, if given, must lie within
+    the rounding bound.
 
     Parameters
     ----------
@@ -65,7 +66,7 @@ def explain(reference: Reference, codes: Mapping[str, np.ndarray], output: np.nd
         if got.shape != expected.shape:
             raise ValueError(f"codes of {name!r} must have the shape {expected.shape}, not {got.shape}")
         differs = (got != expected) & same[:, None]
-        wrong = np.argwhere(differs & ~reference.ties[name])
+        wrong = np.argwhere(differs & (np.abs(got - expected.astype(np.int64)) > reference.turns[name]))
         if len(wrong):
             frame, index = (int(i) for i in wrong[0])
             raise MismatchError(f"tensor {name!r}, frame {frame}, index {index}: exact accumulation gives "

@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatewright.compiler.frontend import import_model, import_proto
+from gatewright.compiler.frontend.ops import OPERATORS as IMPORTED
 from gatewright.compiler.reference import explain, run_exact, run_plain
+from gatewright.compiler.reference_ops import OPERATORS
 from gatewright.errors import MismatchError
 
 
@@ -27,7 +29,7 @@ def test_exact_accumulation_on_a_layer(builder):
     exact = run_exact(imported.model, codes, imported.graph.spec)
     assert exact.accumulators["t2"].tolist() == [[0], [0], [10], [-10]]
     assert exact.codes["t3"].tolist() == [[1], [1], [1], [-1]]
-    assert exact.ties["t3"].tolist() == [[True], [True], [False], [False]]
+    assert exact.turns["t3"].tolist() == [[2], [2], [0], [0]]
     assert exact.tie_counts() == {"t0": 0, "t3": 2}
     assert exact.integers("t2") is exact.accumulators["t2"]
     with pytest.raises(KeyError):
@@ -217,3 +219,109 @@ def test_zoo_model_has_no_ties(zoo, mnist):
     found = explain(exact, plain.codes, plain.output)
     assert set(found.ties.values()) == {0}
     assert (found.outputs_compared, found.largest) == (1000, 0.0)
+
+
+def test_every_operator_that_can_be_imported_has_a_meaning():
+    assert set(IMPORTED) - set(OPERATORS) == set()
+
+
+def test_a_sum_of_branches_is_rounded_once(builder):
+    """0.1 a + 0.3 b over integers: whatever the order, and whatever three float32 roundings make of it."""
+    net = builder((1, 6)).quantise(0.1, 8)
+    left = net.last
+    net.node("Neg").quantise(0.3, 8)
+    net.node("Add", left, net.last)
+    imported = import_proto(net.gemm(np.eye(6), bits=2).model())
+    x = frames(np.random.default_rng(0), 50, 6) * 5
+    exact = run_exact(imported.model, x)
+    first, second = (exact.codes[name].astype(np.int64) for name in ("t0", "t2"))
+    a, b = Fraction(float(np.float32(0.1))), Fraction(float(np.float32(0.3)))
+    unit = Fraction(1, 1 << 27)
+    expected = first * int(a / unit) + second * int(b / unit)
+    divisor = np.gcd(int(a / unit), int(b / unit))
+    np.testing.assert_array_equal(exact.accumulators["t3"], expected // divisor)
+    worth = [[np.float32(float(unit * int(v))) for v in row] for row in expected]
+    np.testing.assert_array_equal(exact.output, np.array(worth))
+
+
+@pytest.mark.parametrize(("kernel", "odd"), [(2, 1), (3, 3)])
+def test_a_mean_is_a_sum_times_the_scale_rounded_once(builder, kernel, odd):
+    net = builder((1, 2, 6)).quantise(0.1, 8)
+    net.node("AveragePool", kernel_shape=[kernel], strides=[kernel])
+    imported = import_proto(net.node("Flatten").gemm(np.eye(12 // kernel), bits=2).model())
+    x = frames(np.random.default_rng(0), 50, 12) * 5
+    exact = run_exact(imported.model, x.reshape(50, 2, 6))
+    sums = exact.codes["t0"].astype(np.int64).reshape(50, 2, -1, kernel).sum(axis=-1).reshape(50, -1)
+    np.testing.assert_array_equal(exact.accumulators["t1"], sums)
+    scale = float(np.float32(0.1))
+    np.testing.assert_array_equal(exact.output, (sums * (scale * odd / kernel) / odd).astype(np.float32))
+
+
+def test_ties_of_many_levels(builder):
+    """A sum of 0.1 at 5 / 2 steps may be 2 or 3, and nothing else; a sum at 2 steps is 2."""
+    scale = np.float32(0.1)
+    net = builder((1, 3)).quantise(scale, 4).gemm(np.ones((1, 3)), scale, bits=2).quantise(np.float32(0.02), 6)
+    imported = import_proto(net.gemm(np.ones((1, 1)), bits=2).model())
+    exact = run_exact(imported.model, np.array([[1, 2, 2], [1, 2, 1]]), imported.graph.spec)
+    assert exact.turns["t3"].tolist() == [[1], [0]]
+    assert exact.codes["t3"].tolist() in ([[2], [2]], [[3], [2]])
+    codes = {name: array.copy() for name, array in exact.codes.items()}
+    codes["t3"][0] = 5 - codes["t3"][0]
+    assert explain(exact, codes).parted == {"t0": 0, "t3": 1}
+    codes["t3"][0] = 4
+    with pytest.raises(MismatchError, match=r"^tensor 't3', frame 0, index 0: exact accumulation gives .*, the run 4"):
+        explain(exact, codes)
+    codes["t3"][:] = exact.codes["t3"]
+    codes["t3"][1] = 3
+    with pytest.raises(MismatchError, match=r"^tensor 't3', frame 1, index 0: exact accumulation gives 2, the run 3"):
+        explain(exact, codes)
+
+
+def test_codes_of_the_first_quantiser_come_in_the_order_of_the_input(builder):
+    """Also where the model transposes its input before it quantises it."""
+    rng = np.random.default_rng(2)
+    net = builder((1, 2, 3, 4)).node("Transpose", perm=[0, 3, 1, 2]).quantise(0.5, 4).node("Flatten")
+    imported = import_proto(net.gemm(rng.integers(-3, 4, size=(5, 24)), bits=3).model())
+    spec, x = imported.graph.spec, rng.normal(size=(20, 2, 3, 4)).astype(np.float32)
+    codes = spec.encode(x)[:, spec.order]
+    for runner in (run_exact, run_plain):
+        whole, coded = runner(imported.model, x), runner(imported.model, codes, spec)
+        np.testing.assert_array_equal(coded.codes["t1"], whole.codes["t1"])
+        np.testing.assert_array_equal(coded.output, whole.output)
+
+
+def test_large_images_go_in_batches(builder, monkeypatch):
+    rng = np.random.default_rng(8)
+    net = builder((1, 2, 6, 6)).quantise(0.1, 4).conv(rng.integers(-3, 4, size=(4, 2, 3, 3)), 0.1, bits=3)
+    net.quantise(0.2, 4).node("Flatten").gemm(rng.integers(-1, 2, size=(3, 64)), bits=2)
+    imported = import_proto(net.model())
+    x = rng.normal(size=(20, 2, 6, 6)).astype(np.float32)
+    whole, plain = run_exact(imported.model, x), run_plain(imported.model, x)
+    monkeypatch.setattr("gatewright.compiler.reference.BATCH_ELEMENTS", 500)
+    monkeypatch.setattr("gatewright.compiler.reference_plain.BATCH_ELEMENTS", 900)
+    np.testing.assert_array_equal(whole.output, run_exact(imported.model, x).output)
+    for name, codes in run_plain(imported.model, x).codes.items():
+        np.testing.assert_array_equal(codes, plain.codes[name])
+
+
+def test_declared_floats_are_codes(builder):
+    """A layer on the input itself counts in the input's codes, whether they come as codes or as what they are worth."""
+    rng = np.random.default_rng(9)
+    net = builder((1, 1, 4, 4)).conv(rng.integers(-3, 4, size=(3, 1, 3, 3)), 0.1, bits=3).quantise(0.25, 4)
+    model = net.node("Flatten").gemm(rng.integers(-1, 2, size=(3, 12)), bits=2).model()
+    imported = import_proto(model, input_type="uint8", input_scale=Fraction(1, 255))
+    codes = rng.integers(0, 256, size=(9, 16))
+    spec = imported.graph.spec
+    exact, floats = run_exact(imported.model, codes, spec), run_exact(imported.model, spec.decode(codes), spec)
+    np.testing.assert_array_equal(exact.output, floats.output)
+    plain = run_plain(imported.model, codes, spec)
+    explain(exact, plain.codes, plain.output)
+
+
+def test_a_trained_model_of_two_bits(zoo):
+    """The zoo's UNSW-NB15 network: weights and activations of two bits, a bipolar input shifted to 0 and 1."""
+    imported = import_model(zoo / "unsw_nb15-mlp-w2a2.onnx", input_type="bipolar")
+    codes = np.random.default_rng(0).choice([-1, 1], size=(500, 600))[:, :imported.graph.input.elements]
+    exact = run_exact(imported.model, codes, imported.graph.spec)
+    plain = run_plain(imported.model, codes, imported.graph.spec)
+    assert explain(exact, plain.codes, plain.output).frames == 500
