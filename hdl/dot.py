@@ -12,8 +12,24 @@ lane           weights; activations                        arithmetic
 "shift"        0, +-2**p; not bipolar                      shifts, then adds or subtracts
 "multiply"     any; not bipolar                            a multiplier, which synthesis puts into a DSP block
 "levels"       up to three values beside 0; any            sums for each value by popcounts, each multiplied at the end
-"serial"       any; not bipolar                            "planes" of one bit of the activations a cycle, highest first
+"serial"       any; two bits or more                       "planes" of one bit of the activations a cycle, highest first
 =============  ==========================================  =========================================================
+
+What a lane takes, of 4 x 32 in a whole unit, as counted by ``python -m bench.lut_per_lane --lanes 32 --families
+ecp5,xc7 --lane LANE --weights W --input I`` (Yosys 0.70), in lookup tables on ECP5 and on 7 series:
+
+===========================================  =====  =====
+xnor, bipolar x bipolar                        2.9    1.9
+gated xnor, ternary x bipolar                  3.3    3.1
+planes, bipolar x uint4                       10.8    7.2
+planes, int4 x uint4                          40.6   37.3
+add, ternary x uint4                          11.4    8.4
+shift, power4 x uint4                         26.1   17.6
+levels, levels x uint4                        22.4   20.8
+serial, int4 x uint4, in four times as long   10.5    8.4
+multiply, int8 x int8, and a multiplier       19.4    9.7
+multiply --packed, int4 x uint4, half of one   14.5   12.5
+===========================================  =====  =====
 
 Bit planes: Umuroglu, Rasnayake and Sjalander, "BISMO: a scalable bit-serial matrix multiplication overlay for
 reconfigurable computing", FPL 2018. Shifts: Zhou et al., "Incremental network quantization", ICLR 2017. Levels: Zhu,
@@ -226,7 +242,7 @@ def choose_lane(weights: np.ndarray, activations: IntType, kind: str | None = No
         "shift": are_powers and not activations.bipolar,
         "multiply": not activations.bipolar,
         "levels": 1 <= len(some) <= _LEVELS,
-        "serial": not activations.bipolar,
+        "serial": activations.bits > 1,
     }
     if kind not in able:
         raise ValueError(f"lane must be one of {', '.join(LANES)}, not {kind!r}")
