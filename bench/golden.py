@@ -22,7 +22,7 @@ from . import zoo_model
 def main() -> None:
     model = load(sys.argv[1] if len(sys.argv) > 1 else zoo_model(), input="uint8", input_scale="1/255")
     rng = np.random.default_rng(0)
-    codes = rng.integers(0, 256, size=(10_000, *model.graph.input.shape))
+    codes = rng.integers(0, 256, size=(10_000, model.graph.input.elements))
     run_golden(model.graph, codes[:100])
     golden, plain = [], []
     from qonnx.core.onnx_exec import execute_onnx
