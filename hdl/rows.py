@@ -12,11 +12,11 @@ from functools import cached_property
 
 import numpy as np
 
+from .codes import PARALLEL_LEVELS, check_codes
 from .dot import Lane
 from .dot_planes import ones_at_zero
 from .number import IntType
 from .rom import packed
-from .threshold import PARALLEL_LEVELS, check_codes
 
 __all__ = ["Rows", "checked_thresholds"]
 

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from amaranth.hdl import *
 
 from .adders import Term
+from .codes import count_met
 from .dot_gates import DotProducts, lane_stages
 from .number import IntType
 from .rom import Constants, add_rom
 from .rows import Rows
-from .threshold import count_met
 
 __all__ = ["RowPipeline", "row_stages"]
 

@@ -16,6 +16,7 @@ import numpy as np
 from amaranth.hdl import *
 from amaranth.lib.wiring import In, Out
 
+from .codes import PARALLEL_LEVELS, check_codes, count_met
 from .counter import wrapping_counter
 from .elastic import ElasticStages
 from .lanes import check_positive, lane_stream, words
@@ -24,10 +25,7 @@ from .rom import Constants, add_rom, packed
 from .schedule import Schedule
 from .unit import Unit
 
-__all__ = ["PARALLEL_LEVELS", "ThresholdParameters", "ThresholdUnit", "by_word", "check_codes", "count_met"]
-
-PARALLEL_LEVELS = 3
-"""Thresholds up to which each has a comparator of its own: codes of two bits."""
+__all__ = ["ThresholdParameters", "ThresholdUnit", "by_word"]
 
 
 def by_word(channels: int, lanes: int) -> np.ndarray:
@@ -162,24 +160,6 @@ class ThresholdParameters:
         ones = np.ones((self.phases, 1))
         compare = 1 if self.parallel else self.search_bits
         return Schedule(ones, ones, stages=compare + (not self.constant), repeats=self.pixels)
-
-
-def check_codes(output: IntType, base: int, levels: int) -> None:
-    """Raise ``ValueError`` unless ``output`` holds every code that ``levels`` thresholds give."""
-    if output.bipolar:
-        if levels != 1:
-            raise ValueError(f"a bipolar output must have one threshold, not {levels}")
-    elif not (output.lo <= base and base + levels <= output.hi):
-        raise ValueError(f"output must hold the codes from {base} to {base + levels}, not {output}")
-
-
-def count_met(m: Module, total: Value, steps: list[Value], output: IntType, base: int, *, name: str) -> Signal:
-    """The code of ``total``: ``base`` plus how many of a few thresholds it meets, combinationally."""
-    met = [Signal(name=f"{name}_met{level}") for level in range(len(steps))]
-    m.d.comb += [bit.eq(total >= step) for bit, step in zip(met, steps, strict=True)]
-    code = Signal(output.bits, name=f"{name}_code")
-    m.d.comb += code.eq(met[0] if output.bipolar else sum(met, Const(base)))
-    return code
 
 
 class ThresholdUnit(Unit):
