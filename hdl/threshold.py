@@ -25,7 +25,7 @@ from .rom import Constants, add_rom, packed
 from .schedule import Schedule
 from .unit import Unit
 
-__all__ = ["ThresholdParameters", "ThresholdUnit", "by_word"]
+__all__ = ["PARALLEL_LEVELS", "ThresholdParameters", "ThresholdUnit", "by_word"]
 
 
 def by_word(channels: int, lanes: int) -> np.ndarray:
