@@ -83,10 +83,10 @@ def _visit(node: Node, sources: list[Value], intervals: list[Interval]):
     changes = {}
     match node:
         case MatMul() | Conv():
-            interval, _ = _products(node, source, low, high)
+            interval = _products(node, source, low, high)
         case Dense():
-            interval, partial = _products(node, source, low, high)
-            changes["accumulator"] = IntType.spanning(*partial)
+            interval = _products(node, source, low, high)
+            changes["accumulator"] = IntType.spanning(*_partial(node, source, low, high))
             if node.thresholds is not None:
                 rising = np.zeros(len(node.weights), dtype=np.bool_)
                 interval, kind = _codes(node.output, interval, node.thresholds, rising, node.base)
@@ -125,20 +125,39 @@ def _visit(node: Node, sources: list[Value], intervals: list[Interval]):
     return replace(node, output=output, **changes), interval
 
 
-def _products(node: MatMul | Conv | Dense, source: Value, low: np.ndarray,
-              high: np.ndarray) -> tuple[Interval, tuple[int, int]]:
-    """The range of the sums, and what an accumulator holds on the way."""
+def _products(node: MatMul | Conv | Dense, source: Value, low: np.ndarray, high: np.ndarray) -> Interval:
+    """The range of the sums."""
     rows = node.weights.reshape(len(node.weights), -1)
-    _demand_bits(node, np.abs(rows.astype(np.float64)).sum(axis=1).max() * _reach((low, high)))
+    _demand_bits(node, np.abs(rows).sum(axis=1, dtype=np.float64).max() * _reach((low, high)))
+    low, high = _seen(node, source, low), _seen(node, source, high)
     if isinstance(node, MatMul) or node.window is None:
-        low, high = np.tile(low, source.pixels), np.tile(high, source.pixels)
-        return dot_interval(rows, low, high), partial_interval(rows, low, high)
-    # What each output channel sees: the channels of its group, at every tap.
-    low, high = (bound.reshape(node.groups, -1).repeat(len(rows) // node.groups, axis=0) for bound in (low, high))
+        return dot_interval(rows, low, high)
     weights = rows.reshape(len(rows), node.window.taps, -1)
-    interval = window_interval(weights, node.window, (source.shape[0], source.shape[1]), low, high)
-    taps = node.window.taps
-    return interval, partial_interval(rows, np.tile(low, taps), np.tile(high, taps))
+    return window_interval(weights, node.window, (source.shape[0], source.shape[1]), low, high)
+
+
+def _partial(node: Dense, source: Value, low: np.ndarray, high: np.ndarray) -> tuple[int, int]:
+    """What an accumulator holds on the way to the sums."""
+    low, high = _seen(node, source, low), _seen(node, source, high)
+    if node.window is None:
+        return partial_interval(node.weights, low, high)
+    ends = [partial_interval(rows, np.tile(least, node.window.taps), np.tile(most, node.window.taps))
+            for rows, least, most in _by_group(node, low, high)]
+    return min(end[0] for end in ends), max(end[1] for end in ends)
+
+
+def _by_group(node: Dense, low: np.ndarray, high: np.ndarray):
+    """The rows of each group, and the bounds of the channels that they see."""
+    per_group = len(node.weights) // node.groups
+    for first in range(0, len(node.weights), per_group):
+        yield node.weights[first : first + per_group], low[first], high[first]
+
+
+def _seen(node: MatMul | Conv | Dense, source: Value, bound: np.ndarray) -> np.ndarray:
+    """A bound of each input: of all, or of the channels of its group that each output channel sees, at every tap."""
+    if isinstance(node, MatMul) or node.window is None:
+        return np.tile(bound, source.pixels)
+    return bound.reshape(node.groups, -1).repeat(len(node.weights) // node.groups, axis=0)
 
 
 def _codes(value: Value, interval: Interval, thresholds: np.ndarray, falling: np.ndarray,

@@ -22,16 +22,34 @@ def dot_interval(weights: np.ndarray, low: Bound, high: Bound) -> Interval:
 
     The bounds are one for all inputs, or ``[in]``.
     """
-    at_low, at_high = weights * low, weights * high
-    return np.minimum(at_low, at_high).sum(axis=1), np.maximum(at_low, at_high).sum(axis=1)
+    low, high = _column(weights, low), _column(weights, high)
+    ends = _halves(weights, np.stack([low, high], axis=1), np.stack([high, low], axis=1))
+    return ends[:, 0], ends[:, 1]
 
 
 def partial_interval(weights: np.ndarray, low: Bound, high: Bound) -> tuple[int, int]:
     """What an accumulator may hold on the way to any row's sum, whatever the order: any subset of the terms."""
-    at_low, at_high = weights * low, weights * high
-    least = np.minimum(np.minimum(at_low, at_high), 0).sum(axis=1)
-    greatest = np.maximum(np.maximum(at_low, at_high), 0).sum(axis=1)
-    return int(least.min(initial=0)), int(greatest.max(initial=0))
+    low, high = np.minimum(_column(weights, low), 0), np.maximum(_column(weights, high), 0)
+    ends = _halves(weights, np.stack([low, high], axis=1), np.stack([high, low], axis=1))
+    return int(ends[:, 0].min(initial=0)), int(ends[:, 1].max(initial=0))
+
+
+def _column(weights: np.ndarray, bound: Bound) -> np.ndarray:
+    return np.broadcast_to(np.asarray(bound, dtype=np.int64), weights.shape[1:])
+
+
+def _halves(weights: np.ndarray, positive: np.ndarray, negative: np.ndarray) -> np.ndarray:
+    """The positive weights times one matrix and the negative ones times another, added: int64 ``[out, columns]``.
+
+    That is half of ``w (p + n) + |w| (p - n)``: two products, in floats wherever these are exact.
+    """
+    largest = max(int(np.abs(side).max(initial=0)) for side in (positive, negative))
+    reach = 4 * largest * float(np.abs(weights).sum(axis=1, dtype=np.float64).max(initial=0))
+    kind = np.float32 if reach < 1 << 24 else np.float64 if reach < 1 << 53 else np.int64
+    signed = weights.astype(kind)
+    twice = signed @ (positive + negative).astype(kind)
+    twice += np.abs(signed, out=signed) @ (positive - negative).astype(kind)
+    return twice.astype(np.int64) // 2
 
 
 def window_interval(weights: np.ndarray, window: Window, size: tuple[int, int], low: Bound, high: Bound) -> Interval:
