@@ -203,7 +203,8 @@ class Uniform:
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """Codes (int64) of float32 values ``[..., channels]``."""
-        ratio = (np.asarray(x, dtype=np.float32) / self.scale).astype(np.float32)
+        with np.errstate(over="ignore"):  # an infinite ratio is clipped like any other
+            ratio = (np.asarray(x, dtype=np.float32) / self.scale).astype(np.float32)
         if self.shift:
             ratio = np.rint(ratio) / np.float32(2.0**self.shift)
         whole = ROUNDINGS[self.rounding](ratio).astype(np.float64)  # where every bound is itself

@@ -111,6 +111,8 @@ def _emit(walk: Walk, node: NodeProto, data: Data, weights: Weights, window: Win
     result = product(walk, node, data, Weights(codes, scale, weights.bipolar), window=window, groups=groups)
     order = natural((1, outputs, rows, columns))
     if crop and any(crop):
+        if crop[0] + crop[2] >= rows or crop[1] + crop[3] >= columns:
+            raise refuse(node, f"cuts everything off {rows} x {columns} pixels", "use smaller pads")
         order = order[:, :, crop[0]:rows - crop[2], crop[1]:columns - crop[3]]
         result = replace(result, moves=((node.name, "slice"),))
     if len(data.shape) == 3:
@@ -132,7 +134,8 @@ def _cut(walk: Walk, node: NodeProto, size: tuple[int, int], window: Window, rea
     extra = [0] * flat + list(walk.attribute(node, "output_padding", "INTS", [0] * (2 - flat)))
     wanted = walk.attribute(node, "output_shape", "INTS")
     wide = [e >= max(s, d) for e, s, d in zip(extra, window.stride, window.dilation, strict=False)]
-    if len(extra) != 2 or min(extra) < 0 or any(wide) or (wanted is not None and len(wanted) < 2 - flat):
+    few = wanted is not None and (len(wanted) < 2 - flat or min(wanted) < 1)
+    if len(extra) != 2 or min(extra) < 0 or any(wide) or few:
         raise refuse(node, f"has the output_padding {extra} and the output_shape {wanted}", "repair the attributes")
     mode = walk.attribute(node, "auto_pad", "STRING", "NOTSET")
     if wanted is not None:
@@ -144,6 +147,8 @@ def _cut(walk: Walk, node: NodeProto, size: tuple[int, int], window: Window, rea
         return before, [a - e for a, e in zip(after, extra, strict=True)]
     total = [stride * (s - 1) + e + r + 1 - w for stride, s, e, r, w in
              zip(window.stride, size, extra, reach, wanted, strict=True)]
+    if min(total) < 0:
+        raise refuse(node, f"pads {list(size)} pixels out to {wanted}", "use output_padding, or a smaller output_shape")
     small, large = [t // 2 for t in total], [t - t // 2 for t in total]
     if mode == "SAME_UPPER":
         return small, [x - e for x, e in zip(large, extra, strict=True)]

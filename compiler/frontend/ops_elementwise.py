@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .arrange import fit
-from .flows import Constant, Data
+from .flows import Data
 from .ops_join import combine
 from .structure import refuse
 
@@ -43,13 +43,11 @@ def step(kind: str):
 
 def binary(forward: str, backward: str):
     """An arithmetic operator: with a constant on one side (``backward``: on the left), of constants, or of data."""
-    function = {"add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.divide}[forward]
-
     def read(walk: Walk, node: NodeProto) -> None:
         left, right = (walk.flow(node, position) for position in (0, 1))
         if not isinstance(left, Data) and not isinstance(right, Data):
-            walk.set(node, Constant(function(walk.floats(node, 0), walk.floats(node, 1))))
-        elif not isinstance(right, Data):
+            raise refuse(node, "computes on quantised constants", "apply it before the weights' quantiser")
+        if not isinstance(right, Data):
             if forward == "div" and (right.array == 0).any():
                 raise refuse(node, "divides by zero", "repair the constant")
             elementwise(walk, node, walk.data(node), (forward, walk.floats(node, 1)))

@@ -61,7 +61,7 @@ def combine(walk: Walk, node: NodeProto, signs: Sequence[int]) -> None:
         return
     bounds = [sorted((m * base.lo, m * base.hi)) for base, m in multipliers.items()]
     lo, hi = (sum(bound[end] for bound in bounds) for end in (0, 1))
-    if max(-lo, hi) >= 1 << _BITS - 1:
+    if max(-lo, hi, *map(abs, multipliers.values())) >= 1 << _BITS - 1:
         raise refuse(node, f"adds branches whose scales have no simple ratio: {_ratio(parts)}; their sum would need "
                      f"{IntType.spanning(lo, hi).bits} bits, and at most {_BITS} are supported", _SHARE)
     base = next(iter(multipliers))

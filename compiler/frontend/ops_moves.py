@@ -37,13 +37,15 @@ def transpose(walk: Walk, node: NodeProto) -> None:
 
 def slice_(walk: Walk, node: NodeProto) -> None:
     """array[start:end:step] on some axes; as in Python, numbers beyond the end stand for the end."""
-    rank = len(_flow(walk, node).shape)
+    flow = _flow(walk, node)
+    rank = len(flow.shape)
     starts, ends = walk.integers(node, 1, "starts") or [], walk.integers(node, 2, "ends") or []
     axes = walk.integers(node, 3, "axes") or list(range(len(starts)))
     steps = walk.integers(node, 4) or [1] * len(starts)
     if not len(starts) == len(ends) == len(axes) == len(steps) or 0 in steps or not all(
             -rank <= axis < rank for axis in axes):
         raise refuse(node, f"slices {starts} to {ends} by {steps} on the axes {axes} of {rank}", "repair the slice")
+    _not_the_batch(node, flow, *axes)
     ranges = [slice(None)] * rank
     for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
         ranges[axis] = slice(start, end, step)
@@ -52,7 +54,7 @@ def slice_(walk: Walk, node: NodeProto) -> None:
 
 def split(walk: Walk, node: NodeProto) -> None:
     flow = _flow(walk, node)
-    axis = _axis(walk, node, flow, 0)
+    axis = _axis(walk, node, flow)
     size, count = flow.shape[axis], len(node.output)
     widths = walk.integers(node, 1, "split")
     if widths is None:
@@ -70,7 +72,7 @@ def split(walk: Walk, node: NodeProto) -> None:
 def gather(walk: Walk, node: NodeProto) -> None:
     """Elements at constant places on one axis; a scalar place takes the axis away."""
     flow = _flow(walk, node)
-    axis, places = _axis(walk, node, flow, 0), walk.constant(node, 1)
+    axis, places = _axis(walk, node, flow), walk.constant(node, 1)
     size = flow.shape[axis]
     if places.dtype.kind not in "iu" or ((places < -size) | (places >= size)).any():
         raise refuse(node, f"gathers places beyond the {size} of axis {axis}", "repair the indices")
@@ -133,6 +135,7 @@ def pad(walk: Walk, node: NodeProto) -> None:
         raise refuse(node, f"has the pads {pads} for a tensor of {rank} axes", "repair the pads")
     if mode not in ("constant", "edge", "reflect", "wrap"):
         raise refuse(node, f"has the mode {mode!r}", "pad with zeros")
+    _not_the_batch(node, flow, *(axis for axis, change in zip(axes * 2, pads, strict=True) if change))
     around, inside = [(0, 0)] * rank, [slice(None)] * rank
     for axis, before, after in zip(axes, pads[:len(axes)], pads[len(axes):], strict=True):
         around[axis] = (max(before, 0), max(after, 0))
@@ -226,11 +229,18 @@ def _flow(walk: Walk, node: NodeProto) -> Flow:
     return walk.data(node) if isinstance(flow, Data) else flow
 
 
-def _axis(walk: Walk, node: NodeProto, flow: Flow, default: int) -> int:
-    axis, rank = walk.attribute(node, "axis", "INT", default), len(flow.shape)
+def _axis(walk: Walk, node: NodeProto, flow: Flow) -> int:
+    axis, rank = walk.attribute(node, "axis", "INT", 0), len(flow.shape)
     if not -rank <= axis < rank:
         raise refuse(node, f"works on axis {axis} of a tensor of shape {list(flow.shape)}", "repair the axis")
+    _not_the_batch(node, flow, axis)
     return axis % rank
+
+
+def _not_the_batch(node: NodeProto, flow: Flow, *axes: int) -> None:
+    """Frames may be executed many at a time, so that nothing but their own elements may move."""
+    if isinstance(flow, Data) and any(axis % len(flow.shape) == 0 for axis in axes):
+        raise refuse(node, "works on the batch axis", "work on the other axes")
 
 
 def _image(walk: Walk, node: NodeProto) -> tuple[Flow, int]:

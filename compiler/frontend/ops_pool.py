@@ -76,7 +76,7 @@ def reduce(kind: str):
         if not places:
             walk.set(node, walk.data(node))
             return
-        if places[0] < 0 or places[-1] >= rank or 0 in places:
+        if places[0] < 0 or places[-1] >= rank or 0 in places or len(places) < len(axes):
             raise refuse(node, f"reduces the axes {axes} of a tensor of {rank} axes; the batch axis must stay",
                          "reduce the pixels' axes, 2 and 3")
         _over(walk, node, places, kind, keep=bool(walk.attribute(node, "keepdims", "INT", 1)))

@@ -120,18 +120,21 @@ def multi_threshold(walk: Walk, node: NodeProto) -> None:
     data, columns = fit_all(walk, node, data, [column.reshape(shape) for column in np.sort(thresholds, axis=1).T])
     size = max(len(column) for column in columns)
     rows = np.stack([np.broadcast_to(column, size) for column in columns], axis=1)
-    values = scale * np.arange(len(columns) + 1, dtype=np.float32) + bias
+    with np.errstate(all="ignore"):
+        values = scale * np.arange(len(columns) + 1, dtype=np.float32) + bias
     if len(values) == 2 and values[0] == -values[1]:  # x >= t is x - t >= 0, for floats too
         data = replace(data, chain=data.chain.then("sub", rows[:, 0]), nodes=(*data.nodes, node.name))
         _read(walk, node, data, SIGN, BIPOLAR, values[1:])
         return
-    lo = np.rint(bias / scale)
-    if np.float32(lo * scale) == bias and abs(lo) < 1 << _BITS:
+    if not np.isfinite(values).all() or values[0] == values[-1]:
+        raise refuse(node, f"gives codes from {float(values[0])!r} to {float(values[-1])!r}", "repair the scale")
+    lo = np.rint(np.float64(bias) / np.float64(scale))
+    if abs(lo) < 1 << _BITS and np.float32(lo) * scale == bias:
         _threshold(walk, node, data, rows, int(lo), scale.reshape(1))
         return
     found = grid(values)
     step = np.float32(found[1] if found else 0)
-    if found is None or step != found[1] or np.ptp(found[0]) >= 1 << _BITS:
+    if found is None or step != found[1] or np.abs(found[0]).max() >= 1 << _BITS:
         # No scale makes integers of these values: the number of thresholds is the code, the rest an expression.
         value = _threshold(walk, node, data, rows, 0, scale.reshape(1), exact=False)
         assert value.base is not None

@@ -150,3 +150,8 @@ def test_steps_count_thresholds_channel_by_channel():
     one = Steps(np.float32([[0, 1]]))
     assert one(np.float32([[-1, 0.5, 1]])).tolist() == [[0, 1, 2]]
     assert one.steps(np.float32([[-1, 0.5, 1]])).tolist() == [[0, 1, 2]]
+
+
+def test_a_ratio_beyond_float32_is_clipped():
+    quantiser = Uniform(np.float32([1e-30]), -8, 7)
+    assert quantiser(np.float32([[-1e20], [0], [1e20]])).ravel().tolist() == [-8, 0, 7]

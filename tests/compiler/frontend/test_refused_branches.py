@@ -159,6 +159,18 @@ def moved_batch_axis(new):
     return image(new).node("Transpose", perm=[1, 0, 2, 3])
 
 
+@case("node 'Gather_1' (Gather): works on the batch axis; work on the other axes")
+def one_frame_of_the_batch(new):
+    return image(new).node("Gather", ..., np.int64([0]), axis=0)
+
+
+@case("node 'Mul_2' (Mul): computes on quantised constants; apply it before the weights' quantiser")
+def arithmetic_on_quantised_weights(new):
+    net = new().sign()
+    data = net.last
+    return net.at(net.integers(ONES, 1.0, 4)).node("Mul", ..., np.float32(2)).node("Gemm", data, ..., transB=1)
+
+
 # Operators of other kinds, and ends.
 
 
