@@ -47,7 +47,7 @@ def verify(graph: Graph) -> None:
     names: set[str] = set()
     _value("input", graph.input)
     _demand(graph.input.type == graph.spec.type, "input", "has another type than the InputSpec says")
-    _demand(graph.input.elements == int(np.prod(graph.spec.shape)), "input", "has another size than the InputSpec says")
+    _demand(graph.input.shape == graph.spec.stream_shape, "input", "has another shape than the InputSpec says")
     for node in graph.nodes:
         _demand(node.name not in names, node.name, "is the name of two nodes")
         names.add(node.name)

@@ -38,7 +38,7 @@ SIGNS = Value("s", (2,), BIPOLAR, -1, 1)
 OUT = Value("out", (3,), IntType(3, signed=True), -2, 2)
 FIRST = Threshold("first", "x", SIGNS, np.array([[8], [4]]), np.array([False, True]))
 LAST = Dense("last", "s", OUT, np.array([[1, 1], [1, -1], [-1, -1]]), BIPOLAR, IntType(3, signed=True))
-GRAPH = Graph("g", InputSpec(IntType(4), Fraction(1), (1, 2)), PIXELS, (FIRST, LAST), "out", Chain(np.ones(1)))
+GRAPH = Graph("g", InputSpec(IntType(4), Fraction(1), (2,)), PIXELS, (FIRST, LAST), "out", Chain(np.ones(1)))
 
 
 def test_a_legal_graph():
@@ -51,7 +51,7 @@ def test_a_legal_graph():
     (replace(GRAPH, final=Chain(np.ones(2))), "'output' has 2 constants for 3 channels"),
     (replace(GRAPH, order=np.array([0, 3])), "'output' has an order that leads beyond its 3 elements"),
     (replace(GRAPH, input=replace(PIXELS, hi=16)), "'input' has the interval [0, 16] in the type uint4"),
-    (replace(GRAPH, input=replace(PIXELS, shape=(3,))), "'input' has another size than the InputSpec says"),
+    (replace(GRAPH, input=replace(PIXELS, shape=(3,))), "'input' has another shape than the InputSpec says"),
     (replace(GRAPH, input=replace(PIXELS, shape=(1, 2))), "'input' has the shape (1, 2)"),
     (replace(GRAPH, input=replace(PIXELS, type=IntType(5))), "'input' has another type than the InputSpec says"),
     (replace(GRAPH, input=replace(PIXELS, order=np.array([0.0]))), "'input' has an order, not an int64 vector"),
