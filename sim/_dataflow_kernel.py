@@ -50,152 +50,106 @@ UNIT = np.dtype([(name, np.int64) for name in (
 EDGE = np.dtype([(name, np.int64) for name in (
     "producer", "consumer", "word", "valid", "ready", "moved",
     # Where the transfer cycles go, and how many.
-    "time_base", "time_count")])
+    "time_base", "time_count",
+    # Words a frame; the most words that it was behind what is expected when a frame of the pace was over, and how often
+    # in a row that was more than before.
+    "frame", "behind", "losses")])
 
 
+# What is called in every cycle is given records and numbers only: numba counts references to each array that a function
+# is given, and that takes longer than all else that a visit does.
 @njit(cache=True)
-def _wake(worklist, unit):
-    worklist[unit // WORD] |= 1 << unit % WORD
+def _advance(unit, pending, possible):
+    """Move the items of an actor or buffer, and fire its phase if ``possible``: (fired, mask of the stages that moved).
 
-
-@njit(cache=True)
-def _shift(full, top):
-    """One cycle of stages whose last one keeps its item: (mask of the items that move, stages afterwards).
-
-    Every item before the last empty stage moves by one.
+    ``pending``: the item in the last stage stays. From the last stage to the first, an item moves into a stage that is
+    empty or was just left; so all items before the last empty stage do.
     """
-    gap = top >> 1
-    while full & gap:
-        gap >>= 1
-    if gap == 0:
-        return gap, full
-    return gap - 1, (full & ~(2 * gap - 1)) | ((full & (gap - 1)) << 1)
-
-
-@njit(cache=True)
-def _step_actor(unit, edges, in_edges, codes, idle, now, gate, cycle):
-    """Ready for the inputs of an actor, and its next state except for what leaves; returns whether it stays awake."""
-    first, last, top, before = unit.first_out, unit.last_out, unit.top, unit.full
-    pending = False
-    for e in range(first, last):
-        if edges[e].valid:
-            if edges[e].ready:
-                edges[e].word ^= top
-            else:
-                pending = True
-    # From the last stage to the first: an item moves into a stage that is empty or was just left.
+    moving = unit.top - 1
     if pending:
-        moving, full = _shift(before, top)
+        gap = unit.top >> 1
+        while unit.full & gap:
+            gap >>= 1
+        moving = gap - 1 if gap else 0
+        # The items that move are doubled, which shifts their bits and no others.
+        unit.full += unit.full & moving
     else:
-        moving, full = top - 1, (before & ~top) << 1
-    code = codes[unit.base + unit.phase]
-    fires = not full & 1
-    waits = False
-    if unit.first_in == unit.last_in:
-        waits = gate[0] * unit.fired > cycle * unit.frame * gate[1]
-        unit.waited += waits
-        fires &= not waits
-        unit.fired += fires
-    elif fires:
-        for i in range(unit.first_in, unit.last_in):
-            if (code >> (i - unit.first_in)) & 1 and not edges[in_edges[i]].valid:
-                fires = False
-    for i in range(unit.first_in, unit.last_in):
-        takes = fires and (code >> (i - unit.first_in)) & 1
-        edges[in_edges[i]].ready = takes
-        if takes:
-            _wake(now, edges[in_edges[i]].producer)
+        unit.full = (unit.full & moving) << 1
+    fires = possible and not unit.full & 1
     if fires:
-        full |= 1
+        unit.full |= 1
         unit.phase += 1
         if unit.phase == unit.phases:
             unit.phase = 0
-    carries = np.int64(0)
-    for e in range(first, last):
-        low = edges[e].word & moving
-        edges[e].word = (edges[e].word ^ low) | (low << 1)
-        if fires:
-            edges[e].word |= (code >> (GIVES + e - first)) & 1
-        carries |= edges[e].word
-    # An item without a word, or whose last word was taken, is gone from the last stage.
-    if not carries & top:
-        full &= ~top
-    unit.full = full
-    if fires and code == 0 and carries == 0 and unit.first_in < unit.last_in:
-        cycles = idle[unit.base + unit.phase]
-        if cycles > 1:
-            unit.until = cycle + 1 + cycles
-            unit.phase = (unit.phase + cycles) % unit.phases
-            ran = min(cycles, 62)
-            unit.full = ((full << ran) | ((1 << ran) - 1)) & (top - 1)
-            return False
-    return fires or waits or full != before
+    return fires, moving
 
 
 @njit(cache=True)
-def _step_buffer(unit, edge_in, edge_out, need, freed, now):
-    """Ready for the input of a buffer, and its next state except for what leaves; returns whether anything moved."""
-    top, before = unit.top, unit.full
+def _run_idle(unit, cycle, cycles):
+    """Put an actor without a word in its stages behind so many phases that neither take nor give."""
+    unit.until = cycle + 1 + cycles
+    unit.phase += cycles
+    if unit.phase == unit.phases:
+        unit.phase = 0
+    cycles = min(cycles, 62)
+    unit.full = (unit.full << cycles | (1 << cycles) - 1) & (unit.top - 1)
+
+
+@njit(cache=True)
+def _step_buffer(unit, edge_in, fires, freed):
+    """The memory of a buffer whose reader fires and gives back words, or does not; returns whether a word enters."""
     edge_in.ready = unit.level < unit.depth
     enters = edge_in.valid and edge_in.ready
-    full = before
-    if edge_out.valid and not edge_out.ready:
-        _, full = _shift(before, top)
-    else:
-        full = (before & ~top) << 1
-    entry = unit.base + unit.phase
-    fires = not full & 1 and unit.ahead >= need[entry]
     if fires:
-        full |= 1
-        unit.level -= freed[entry]
-        unit.phase += 1
-        if unit.phase == unit.phases:
-            unit.phase = 0
+        unit.level -= freed
+        if unit.phase == 0:
             unit.ahead -= unit.frame
     if enters:
-        _wake(now, edge_in.producer)
         unit.level += 1
         unit.ahead += 1
-        if unit.level > unit.peak:
-            unit.peak = unit.level
-    unit.full = full
-    edge_out.word = full
-    return fires or enters or full != before
+        unit.peak = max(unit.peak, unit.level)
+    return enters
 
 
 @njit(cache=True)
-def _step_queue(unit, edge_in, edge_out, now):
-    """Ready for the input of a queue, and its next state; returns whether anything moved."""
+def _step_queue(unit, edge_in, edge_out):
+    """Ready for the input of a queue, and its next state; returns whether anything moved inside or came in."""
     edge_in.ready = unit.level + unit.ahead < unit.depth
-    enters = edge_in.valid and edge_in.ready
-    leaves = edge_out.valid and edge_out.ready
-    moves = enters or leaves
-    if unit.kind == 1:
-        if leaves:
+    moves = enters = edge_in.valid and edge_in.ready
+    if edge_out.valid and edge_out.ready:
+        if unit.kind == 1:
             unit.level -= 1
-    else:
-        if leaves:
+        else:
             unit.ahead = 0
-        if unit.ahead == 0 and unit.level > 0:
-            unit.ahead = 1
-            unit.level -= 1
-            moves = True
+    if unit.kind == 2 and unit.ahead == 0 and unit.level > 0:
+        unit.ahead = 1
+        unit.level -= 1
+        moves = True
     if enters:
-        _wake(now, edge_in.producer)
         unit.level += 1
-        if unit.level + unit.ahead > unit.peak:
-            unit.peak = unit.level + unit.ahead
-    edge_out.word = unit.level > 0 if unit.kind == 1 else unit.ahead > 0
+        unit.peak = max(unit.peak, unit.level + unit.ahead)
+    edge_out.word = unit.ahead > 0 or (unit.kind == 1 and unit.level > 0)
     return moves
 
 
 @njit(cache=True)
-def _cross(edge, times, cycle):
-    """Note that a word crossed an edge."""
-    # A unit may give before it takes, and so be ahead of the frames asked for.
-    if edge.moved < edge.time_count:
-        times[edge.time_base + edge.moved] = cycle
-    edge.moved += 1
+def _loses_ground(edges, passed, expected, progress):
+    """Note the progress after so many frames of the pace; in how many in a row an edge fell further behind than ever.
+
+    After the last row of what is expected, frame follows on frame.
+    """
+    most = 0
+    for e in range(edges.shape[0]):
+        edge = edges[e]
+        if passed < progress.shape[0]:
+            progress[passed, e] = edge.moved
+        if expected.shape[0] > 0:
+            row = min(passed, expected.shape[0] - 1)
+            behind = expected[row, e] + (passed - row) * edge.frame - edge.moved
+            edge.losses = edge.losses + 1 if behind > edge.behind else 0
+            edge.behind = max(edge.behind, behind)
+            most = max(most, edge.losses)
+    return most
 
 
 @njit(cache=True)
@@ -233,33 +187,43 @@ def _note_state(units, edges, gate, cycle, states, paces, frame):
 
 @njit(cache=True)
 def run_cycles(units, edges, in_edges, out_edge, codes, idle, need, freed, words_in, words_out, frame_in, frame_out,
-               offers, accepts, gate, patience, times, states, paces, max_cycles):
+               offers, accepts, gate, patience, expected, progress, times, states, paces, max_cycles):
     """Step the network until ``words_out`` words have left it, its state repeats at a frame's end, or nothing moves.
 
-    ``units`` stand consumers first. ``idle`` is how many phases, from each on, neither take nor give. ``words_in`` and
-    ``words_out`` are those of all frames, ``frame_in`` and ``frame_out`` those of one. ``gate`` is (numerator,
-    denominator) of the pace, in cycles a frame, that nothing from outside and no source is ahead of, or (0, 1); the run
-    ends when ``patience`` frame ends one after the other were further behind that pace than any before. ``states`` and
-    ``paces``, zeros, have room for what is compared at the ends of so many frames.
+    ``units`` stand consumers first. ``idle`` is, for a phase that neither takes nor gives, how many more of that kind
+    follow, else 0. ``words_in`` and ``words_out`` are those of all frames, ``frame_in`` and ``frame_out`` those of one.
+    ``gate`` is (numerator, denominator) of the pace, in cycles a frame, that nothing from outside and no source is
+    ahead of, or (0, 1). ``expected[n]`` are the words that have crossed each edge after ``n`` frames of that pace in a
+    run that keeps it; the run ends when an edge lost ground against it in ``patience`` frames in a row. ``progress``
+    has room for the same of this run; ``states`` and ``paces``, zeros, for what is compared at the ends of frames.
     Returns (status, cycles, first frame of the period, frame at which it repeats).
     """
     width = units.shape[0] // WORD + 1
-    # A word more for the units on the other side of the network's ends, which are not visited.
+    # The units to visit in this cycle and in the next, a bit each; the last word is for the outside of the network.
     now = np.zeros(width + 1, np.int64)
     later = np.zeros(width + 1, np.int64)
     for u in range(units.shape[0]):
-        _wake(now, u)
+        now[u // WORD] |= 1 << u % WORD
     source = edges[0]
     sink = edges[out_edge]
     unstalled = offers.shape[0] == 1 and accepts.shape[0] == 1
+    # Words taken from outside, frames compared, cycles for which the pace kept the outside waiting.
     sent = 0
     frame = 0
     waited = 0
-    worst = np.int64(0)
-    patient = patience
+    # Frames of the pace that are over, and the cycle in which the next one is.
+    passed = 0
+    next_frame = _NEVER if gate[0] == 0 else 0
+    # The first cycle at whose beginning an actor has done with idle phases.
     alarm = _NEVER
     cycle = 0
     while cycle < max_cycles:
+        if cycle == next_frame and sent < words_in:
+            if _loses_ground(edges, passed, expected, progress) >= patience:
+                return BEHIND, cycle, 0, 0
+            passed += 1
+            next_frame = -(-gate[0] * passed // gate[1])
+        # The outside: what it offers and accepts.
         opens = cycle
         if not source.valid and sent < words_in:
             opens = -(-gate[0] * sent // (frame_in * gate[1]))
@@ -267,18 +231,19 @@ def run_cycles(units, edges, in_edges, out_edge, codes, idle, need, freed, words
                 waited += 1
             elif offers[cycle % offers.shape[0]]:
                 source.valid = True
-                _wake(now, source.consumer)
+                now[source.consumer >> 5] |= 1 << (source.consumer & 31)
         sink.ready = accepts[cycle % accepts.shape[0]]
         delivered = sink.valid and sink.ready
         if delivered:
-            _wake(now, sink.producer)
+            now[sink.producer >> 5] |= 1 << (sink.producer & 31)
         if alarm == cycle:
             alarm = _NEVER
             for u in range(units.shape[0]):
                 if units[u].until == cycle:
-                    _wake(now, u)
+                    now[u >> 5] |= 1 << (u & 31)
                 elif units[u].until > cycle:
                     alarm = min(alarm, units[u].until)
+        # The units, consumers first; a visit may add a producer, which comes later.
         changed = alarm < _NEVER
         nobody = True
         for w in range(width):
@@ -290,32 +255,93 @@ def run_cycles(units, edges, in_edges, out_edge, codes, idle, need, freed, words
                 unit = units[u]
                 if unit.until > cycle:
                     continue
-                if unit.kind == ACTOR:
-                    moves = _step_actor(unit, edges, in_edges, codes, idle, now, gate, cycle)
-                    if unit.until > cycle:
-                        changed = True
+                first, last, top, before = unit.first_out, unit.last_out, unit.top, unit.full
+                if unit.kind == ACTOR or unit.kind == BUFFER:
+                    # What leaves the last stage.
+                    pending = False
+                    for e in range(first, last):
+                        if edges[e].valid:
+                            if edges[e].ready:
+                                edges[e].word ^= top
+                            else:
+                                pending = True
+                    # Whether the phase can fire, and what it takes and gives.
+                    entry = unit.base + unit.phase
+                    gives = np.int64(1)
+                    possible = True
+                    waits = False
+                    if unit.kind == BUFFER:
+                        possible = unit.ahead >= need[entry]
+                    else:
+                        takes = np.int64(codes[entry])
+                        gives = takes >> GIVES
+                        for i in range(unit.first_in, unit.last_in):
+                            edge = edges[in_edges[i]]
+                            edge.ready = takes & 1
+                            if edge.ready and not edge.valid:
+                                possible = False
+                            takes >>= 1
+                        if unit.first_in == unit.last_in:
+                            waits = gate[0] * unit.fired > cycle * unit.frame * gate[1]
+                            possible = not waits
+                    fires, moving = _advance(unit, pending, possible)
+                    moves = fires or waits
+                    if unit.kind == BUFFER:
+                        moves |= _step_buffer(unit, edges[in_edges[unit.first_in]], fires, freed[entry])
+                    elif unit.first_in == unit.last_in:
+                        unit.waited += waits
+                        unit.fired += fires
+                    elif not fires:
+                        for i in range(unit.first_in, unit.last_in):
+                            edges[in_edges[i]].ready = False
+                    # Words move as their items do.
+                    carries = np.int64(0)
+                    for e in range(first, last):
+                        edge = edges[e]
+                        edge.word += edge.word & moving
+                        if fires:
+                            edge.word |= gives & 1
+                            gives >>= 1
+                        carries |= edge.word
+                    # An item without a word, or whose last word was taken, is gone from the last stage.
+                    if not carries & top:
+                        unit.full &= ~top
+                    moves |= unit.full != before
+                    if fires and carries == 0 and idle[entry] > 0:
+                        _run_idle(unit, cycle, idle[entry])
                         alarm = min(alarm, unit.until)
-                elif unit.kind == BUFFER:
-                    moves = _step_buffer(unit, edges[in_edges[unit.first_in]], edges[unit.first_out], need, freed, now)
+                        changed = True
+                        moves = False
                 else:
-                    moves = _step_queue(unit, edges[in_edges[unit.first_in]], edges[unit.first_out], now)
-                for e in range(unit.first_out, unit.last_out):
+                    moves = _step_queue(unit, edges[in_edges[unit.first_in]], edges[first])
+                # What crosses the edges, and who is to be visited for it.
+                for i in range(unit.first_in, unit.last_in):
+                    edge = edges[in_edges[i]]
+                    if edge.valid and edge.ready:
+                        now[edge.producer >> 5] |= 1 << (edge.producer & 31)
+                for e in range(first, last):
                     edge = edges[e]
                     if edge.valid and edge.ready:
+                        # A unit may give before it takes, and so be ahead of the frames asked for.
+                        if edge.moved < edge.time_count:
+                            times[edge.time_base + edge.moved] = cycle
+                        edge.moved += 1
                         changed = True
-                        _cross(edge, times, cycle)
-                        if unit.until <= cycle:
-                            moves = True
-                    edge.valid = (edge.word & unit.top) != 0
+                        moves |= unit.until <= cycle
+                    edge.valid = (edge.word & top) != 0
                     if edge.valid:
-                        _wake(later, edge.consumer)
+                        later[edge.consumer >> 5] |= 1 << (edge.consumer & 31)
                 if moves:
                     changed = True
-                    _wake(later, u)
-        now, later = later, now
+                    later[u >> 5] |= 1 << (u & 31)
+        for w in range(width + 1):
+            now[w] = later[w]
+            later[w] = 0
         if source.valid and source.ready:
             changed = True
-            _cross(source, times, cycle)
+            if source.moved < source.time_count:
+                times[source.time_base + source.moved] = cycle
+            source.moved += 1
             source.valid = False
             sent += 1
         elif not changed and sink.ready and (source.valid or sent == words_in):
@@ -329,23 +355,13 @@ def run_cycles(units, edges, in_edges, out_edge, codes, idle, need, freed, words
                 earlier = _note_state(units, edges, gate, cycle, states, paces, frame)
                 if earlier < frame:
                     return PERIODIC, cycle + 1, earlier, frame
-                late = cycle * gate[1] - gate[0] * frame
-                if late > worst:
-                    patient -= 1
-                    worst = late
-                else:
-                    patient = patience
-                if frame == 0 or gate[0] == 0:
-                    patient = patience
-                elif patient == 0:
-                    return BEHIND, cycle + 1, 0, 0
                 frame += 1
             if sink.moved == words_out:
                 return FINISHED, cycle + 1, 0, 0
         cycle += 1
         if nobody and unstalled:
             # Until the first of these cycles nothing can happen.
-            until = min(alarm, opens if cycle < opens else _NEVER)
+            until = min(alarm, next_frame, opens if cycle < opens else _NEVER)
             if cycle < until < _NEVER:
                 if cycle < opens:
                     waited += until - cycle

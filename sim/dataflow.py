@@ -29,7 +29,7 @@ from ._dataflow_kernel import (
 from .deadlock import Deadlock, explain
 from .network import Network
 
-__all__ = ["Deadlock", "Prediction", "Trace", "keeps_pace", "predict", "simulate"]
+__all__ = ["Deadlock", "Pace", "Prediction", "Trace", "keeps_pace", "predict", "simulate"]
 
 _ALWAYS = np.ones(1, dtype=np.uint8)
 _FOR_EVER = 1 << 62
@@ -78,10 +78,11 @@ class _Tables:
         index = {edge: number for number, edge in enumerate(network.edges)}
         self.units = np.zeros(len(network.units), dtype=UNIT)
         self.edges = np.zeros(len(index), dtype=EDGE)
+        self.edges["frame"] = [network.words(edge) for edge in index]
         # Outside of the network is a unit past all words of a worklist.
         self.edges["producer"] = self.edges["consumer"] = (len(self.units) // WORD + 1) * WORD
         self.in_edges = np.array([index[edge] for unit in network.units for edge in unit.inputs], dtype=np.int64)
-        codes, need, freed = [np.zeros(0, np.uint32)], [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+        codes, idle, need, freed = [np.zeros(0, np.int32)], [], [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
         inputs, outputs = 0, 1
         for number, unit in zip(reversed(range(len(self.units))), network.units, strict=True):
             row = self.units[number]
@@ -100,9 +101,11 @@ class _Tables:
                 case timing:
                     row["kind"], row["top"] = ACTOR, 1 << timing.stages - 1
                     row["base"], row["phases"], row["frame"] = sum(map(len, codes)), len(timing.takes), timing.phases
-                    codes.append(_bits(timing.takes) | _bits(timing.gives) << np.uint32(GIVES))
+                    codes.append(_bits(timing.takes) | _bits(timing.gives) << GIVES)
+                    # A source may have to wait for its pace in any phase.
+                    idle.append(_idle(codes[-1]) if unit.inputs else np.zeros(len(codes[-1]), np.int64))
         self.codes, self.need, self.freed = np.concatenate(codes), np.concatenate(need), np.concatenate(freed)
-        self.idle = np.concatenate([_idle(table) for table in codes])
+        self.idle = np.concatenate([np.zeros(0, np.int64), *idle])
 
     @property
     def state_size(self) -> int:
@@ -116,14 +119,14 @@ class _Tables:
 
 
 def _bits(table: np.ndarray) -> np.ndarray:
-    return (table * (1 << np.arange(table.shape[1], dtype=np.uint32))).sum(axis=1, dtype=np.uint32)
+    return (table * (1 << np.arange(table.shape[1], dtype=np.int32))).sum(axis=1, dtype=np.int32)
 
 
 def _idle(codes: np.ndarray) -> np.ndarray:
-    """How many phases, from each on to the end of the table, neither take nor give."""
-    busy = np.flatnonzero(codes)
+    """For a phase that neither takes nor gives, how many more of that kind follow in the table, else 0."""
+    busy = np.append(np.flatnonzero(codes), len(codes))
     here = np.arange(len(codes))
-    return np.append(busy, len(codes))[np.searchsorted(busy, here)] - here
+    return np.maximum(busy[np.searchsorted(busy, here)] - here - 1, 0)
 
 
 def simulate(network: Network, frames: int, *, offers: np.ndarray = _ALWAYS, accepts: np.ndarray = _ALWAYS,
@@ -177,25 +180,39 @@ def predict(network: Network, max_frames: int = 1 << 16) -> Prediction:
     return Prediction(interval, latency, trace.peaks, (first, again), trace.buffer_peaks)
 
 
-def keeps_pace(network: Network, interval: Fraction, frames: int, patience: int) -> tuple[bool, Trace]:
-    """Whether a network keeps an interval, in cycles a frame, as far as ``frames`` frames show it; and that run.
+@dataclass(frozen=True)
+class Pace:
+    """An interval, in cycles a frame, and how a network that keeps it gets on: ``progress[n]`` are the words that have
+    crossed each edge of ``Network.edges`` in the first ``n`` intervals (int64 ``[intervals, edges]``, perhaps none)."""
+
+    interval: Fraction
+    progress: np.ndarray
+
+
+def keeps_pace(network: Network, pace: Pace, frames: int, patience: int) -> tuple[bool, Trace, Pace]:
+    """Whether a network keeps an interval as far as ``frames`` frames show it; that run, and how it got on.
 
     Word ``k`` of the ``words`` a frame at the network's input is offered from cycle ``k * interval / words`` on, and no
     earlier, and so are the phases of units without inputs. That does not change the answer: a self-timed network does
     nothing later because a word came earlier, and one that can follow sources of that rate has that interval. But no
     queue fills up merely because it may, so the regime comes soon, and the peaks are about the depths that are needed.
 
-    The answer is exact where the state repeats within these frames. Else a network does not keep pace if so many frame
-    ends one after the other as ``patience`` says fall further behind than any before, or if those of the second half of
-    the frames do.
+    The answer is exact where the state repeats within these frames. Else a network does not keep pace if an edge falls
+    behind ``pace.progress``, further than ever before, in ``patience`` intervals in a row, or if the last frame is
+    further behind than the one in the middle.
     """
-    gate = np.array([interval.numerator, interval.denominator], dtype=np.int64)
-    trace, repeat = _run(network, frames, compared=frames, gate=gate, patience=patience)
+    progress = np.full((frames, len(network.edges)), -1, dtype=np.int64)
+    trace, repeat = _run(network, frames, compared=frames, pace=pace, progress=progress, patience=patience)
+    own = Pace(pace.interval, progress[progress[:, 0] >= 0])
     if not trace.finished:
-        return False, trace
+        return False, trace, own
     ends = _frame_ends(network, trace)
     first, again = repeat or (frames // 2, frames - 1)
-    return int(ends[again] - ends[first]) <= interval * (again - first), trace
+    return int(ends[again] - ends[first]) <= pace.interval * (again - first), trace, own
+
+
+_NOTHING = np.zeros((0, 0), dtype=np.int64)
+_UNPACED = Pace(Fraction(0), _NOTHING)
 
 
 def _frame_ends(network: Network, trace: Trace) -> np.ndarray:
@@ -205,7 +222,8 @@ def _frame_ends(network: Network, trace: Trace) -> np.ndarray:
 
 def _run(network: Network, frames: int, *, offers: np.ndarray = _ALWAYS, accepts: np.ndarray = _ALWAYS,
          record: tuple[str, ...] | None = None, max_cycles: int | None = None, compared: int = 0,
-         gate: np.ndarray | None = None, patience: int = 0) -> tuple[Trace, tuple[int, int] | None]:
+         pace: Pace = _UNPACED, progress: np.ndarray = _NOTHING,
+         patience: int = 1) -> tuple[Trace, tuple[int, int] | None]:
     """Run the kernel; also the two frames between which the network is periodic, if ``compared`` frames show it."""
     tables = _Tables(network)
     index = {edge: number for number, edge in enumerate(network.edges)}
@@ -214,7 +232,6 @@ def _run(network: Network, frames: int, *, offers: np.ndarray = _ALWAYS, accepts
     words_in, words_out = words[network.input], words[network.output]
     if not np.any(offers) or not np.any(accepts):
         raise ValueError("a stall pattern must leave at least one cycle free")
-    gate = np.array([0, 1], dtype=np.int64) if gate is None else gate
     total = 0
     for edge in record:
         tables.edges["time_base"][index[edge]], tables.edges["time_count"][index[edge]] = total, words[edge] * frames
@@ -222,11 +239,12 @@ def _run(network: Network, frames: int, *, offers: np.ndarray = _ALWAYS, accepts
     times = np.full(total, -1, dtype=np.int64)
     states = np.zeros((compared, tables.state_size), dtype=np.int64)
     paces = np.zeros((compared, 2 + len(network.units)), dtype=np.int64)
+    gate = np.array(pace.interval.as_integer_ratio(), dtype=np.int64)
+    offers, accepts = (np.ascontiguousarray(pattern, dtype=np.uint8) for pattern in (offers, accepts))
     status, cycles, first, again = run_cycles(
         tables.units, tables.edges, tables.in_edges, index[network.output], tables.codes, tables.idle, tables.need,
-        tables.freed, words_in * frames, words_out * frames, words_in, words_out,
-        np.ascontiguousarray(offers, dtype=np.uint8), np.ascontiguousarray(accepts, dtype=np.uint8), gate, patience,
-        times, states, paces, _FOR_EVER if max_cycles is None else max_cycles)
+        tables.freed, words_in * frames, words_out * frames, words_in, words_out, offers, accepts, gate, patience,
+        pace.progress, progress, times, states, paces, _FOR_EVER if max_cycles is None else max_cycles)
     recorded = {}
     for edge in record:
         base, count, moved = (int(tables.edges[what][index[edge]]) for what in ("time_base", "time_count", "moved"))

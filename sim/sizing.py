@@ -12,8 +12,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
+import numpy as np
+
 from ..hdl.schedule import Buffer, Queue
-from .dataflow import Trace, keeps_pace, predict, simulate
+from .dataflow import Pace, Trace, keeps_pace, predict, simulate
 from .deadlock import Deadlock
 from .network import Network
 
@@ -100,11 +102,16 @@ class _Search:
         self.in_flight = math.ceil(alone.cycles / self.target)
         # No unit needs a later frame for an earlier one. So with room for as many as that, nothing waits for room.
         room = [low + (self.in_flight + 2) * count for low, count in zip(least, words, strict=True)]
-        keeps, trace = self._keeps(self.at(room))
+        self.pace = Pace(self.target, np.zeros((0, 0), dtype=np.int64))
+        # Intervals in a row in which a network loses ground before it is given up.
+        self.patience = 2
+        keeps, trace, pace = self._keeps(self.at(room))
         if not keeps:
             # Parts without room between them do not reach what each of them could, or the network deadlocks.
             self.target = predict(self.at(room)).interval
-            keeps, trace = self._keeps(self.at(room))
+            self.pace = Pace(self.target, self.pace.progress)
+            keeps, trace, pace = self._keeps(self.at(room))
+        self.pace = pace
         # With a word more than was ever held the same run is possible, so the interval is kept.
         self.enough = [max(low, peak + 1) for low, peak in zip(least, _peaks(network, trace), strict=True)]
         if not keeps or not self._keeps(self.at(self.enough))[0]:
@@ -116,44 +123,57 @@ class _Search:
 
     def depths(self) -> list[int]:
         """Depths none of which can be made smaller."""
-        self.found = list(self.enough)
-        self._shrink([at for at in reversed(range(len(self.found))) if self.found[at] > self.least[at]])
-        # What was given up soon is tried again with patience.
-        for at in range(len(self.found)):
-            if self.found[at] > self.least[at] and self._try({at: self.found[at] - 1}, effort=8):
-                self._bisect(at, self.least[at], effort=8)
-        if (interval := predict(self.at(self.found)).interval) != self.target:
-            raise ValueError(f"depths {self.found} give an interval of {interval} cycles, not {self.target}")
-        return self.found
+        interval = self.target
+        for effort in (1, 8, 64):
+            self.found = list(self.enough)
+            self.patience = 2 * effort
+            self._shrink()
+            # What was given up soon is tried again with patience.
+            self.patience = (self.in_flight + 2) * effort
+            for at in range(len(self.found)):
+                self._bisect(at, self.least[at])
+            # Longer runs may still tell that what seemed to keep the interval does not.
+            interval = predict(self.at(self.found)).interval
+            if interval == self.target:
+                return self.found
+        raise ValueError(f"depths {self.found} give an interval of {interval} cycles, not {self.target}")
 
-    def _keeps(self, network: Network, effort: int = 1) -> tuple[bool, Trace]:
-        return keeps_pace(network, self.target, effort * (4 * self.in_flight + 12), 2 * effort)
+    def _keeps(self, network: Network) -> tuple[bool, Trace, Pace]:
+        return keeps_pace(network, self.pace, 4 * self.in_flight + 8 * self.patience, self.patience)
 
-    def _try(self, change: dict[int, int], effort: int = 1) -> bool:
+    def _try(self, change: dict[int, int]) -> bool:
         """Whether the interval is kept with these depths changed; then no depth found is more than was used of it."""
         trial = [change.get(at, depth) for at, depth in enumerate(self.found)]
-        keeps, trace = self._keeps(self.at(trial), effort)
+        keeps, trace, _ = self._keeps(self.at(trial))
         if keeps:
             self.found = [min(depth, max(low, peak + 1)) for depth, low, peak in zip(
                 trial, self.least, _peaks(self.network, trace), strict=True)]
         return keeps
 
-    def _shrink(self, which: list[int]) -> None:
-        """Make these depths as small as the interval allows: all at once if possible, else one half after the other."""
-        if not which or self._try({at: self.least[at] for at in which}):
+    def _shrink(self) -> None:
+        """Make each depth as small as the interval allows: all together if possible, else in groups of fitting size."""
+        left = [at for at in reversed(range(len(self.found))) if self.found[at] > self.least[at]]
+        if self._try({at: self.least[at] for at in left}):
             return
-        if len(which) > 1:
-            middle = len(which) // 2
-            self._shrink(which[:middle])
-            self._shrink(which[middle:])
-        else:
-            self._bisect(which[0], self.least[which[0]] + 1)
+        size = 1
+        while left:
+            if self._try({at: self.least[at] for at in left[:size]}):
+                left = left[size:]
+                size *= 2
+            elif size > 1:
+                size //= 2
+            else:
+                self._bisect(left[0], self.least[left[0]] + 1)
+                left = left[1:]
 
-    def _bisect(self, at: int, low: int, effort: int = 1) -> None:
+    def _bisect(self, at: int, low: int) -> None:
+        """Make a depth as small as the interval allows, but not less than ``low``."""
+        # Most often all that was used is needed.
+        middle = self.found[at] - 1
         while low < self.found[at]:
-            middle = (low + self.found[at]) // 2
-            if not self._try({at: middle}, effort):
+            if not self._try({at: middle}):
                 low = middle + 1
+            middle = (low + self.found[at]) // 2
 
 
 def _peaks(network: Network, trace: Trace) -> list[int]:

@@ -67,9 +67,6 @@ def test_a_run_that_cannot_finish_says_so():
     (lambda: Schedule([[1]], [[1]], 0), "stages must be a positive integer, not 0"),
     (lambda: Queue(0), "queue depth must be a positive integer, not 0"),
     (lambda: Queue(1, 3), "queue latency must be 1 or 2 cycles, not 3"),
-    (lambda: Network((Unit("a", Queue(1), ("x",), ("y",)), Unit("b", Queue(1), ("x",), ("z",)))),
-     "edge 'x' has two consumers"),
-    (lambda: Unit("a", Queue(1), ("x", "y"), ("z",)), "unit 'a' has 1 input ports, but 2 edges"),
     (lambda: simulate(chain(actor([1], [1])), 1, accepts=np.zeros(3, dtype=np.uint8)),
      "a stall pattern must leave at least one cycle free"),
 ])
