@@ -11,7 +11,10 @@ from fractions import Fraction
 
 import numpy as np
 
-__all__ = ["common_unit", "exact_product", "grid", "multiples"]
+__all__ = ["SUM_BITS", "common_unit", "exact_product", "grid", "multiples"]
+
+SUM_BITS = 48
+"""Bits that a sum may have: float64 holds it, and its product with a small scale."""
 
 _LIMIT = 62
 """Bits that an integer of a grid may have."""

@@ -14,7 +14,7 @@ from .flows import Data, Weights, natural
 from .ops_products import product, with_bias
 from .structure import refuse
 from .weights import read_weights
-from .windows import pads_of, spatial, window_of
+from .windows import pads_of, size_of, spatial, window_of
 
 if TYPE_CHECKING:
     from onnx import NodeProto
@@ -31,7 +31,7 @@ def conv(walk: Walk, node: NodeProto) -> None:
         raise refuse(node, f"convolves {channels} channels with group={groups} and weights of shape "
                      f"{list(weights.shape)}", "repair the layer's size; the file is inconsistent")
     inner, margin = _image(walk, node)
-    size = _size(inner.shape)
+    size = size_of(inner.shape)
     outer = tuple(s + margin[i] + margin[i + 2] for i, s in enumerate(size))
     window = window_of(walk, node, (outer[0], outer[1]), weights.shape[2:])
     top, left, bottom, right = (a + b for a, b in zip(window.pads, margin, strict=True))
@@ -51,7 +51,7 @@ def conv_transpose(walk: Walk, node: NodeProto) -> None:
         raise refuse(node, f"convolves {channels} channels with group={groups} and weights of shape "
                      f"{list(weights.shape)}", "repair the layer's size; the file is inconsistent")
     data = arrange(walk, node, integers(walk, node, 0, "convolves"))
-    size = _size(data.shape)
+    size = size_of(data.shape)
     plain = window_of(walk, node, size, weights.shape[2:], auto=False)
     reach = [d * (k - 1) for d, k in zip(plain.dilation, plain.kernel, strict=True)]
     before, after = _cut(walk, node, size, plain, reach)
@@ -96,15 +96,11 @@ def _image(walk: Walk, node: NodeProto) -> tuple[Data, tuple[int, int, int, int]
     return data, (0, 0, 0, 0)
 
 
-def _size(shape: tuple[int, ...]) -> tuple[int, int]:
-    return (shape[2], shape[3]) if len(shape) == 4 else (1, shape[2])
-
-
 def _emit(walk: Walk, node: NodeProto, data: Data, weights: Weights, window: Window, groups: int, outputs: int,
           crop: list[int] | None = None) -> None:
     codes, scale = (a.reshape(*a.shape[:2], *window.kernel).transpose(0, 2, 3, 1) for a in
                     (weights.codes, weights.scale))
-    rows, columns = window.output(*_size(data.shape))
+    rows, columns = window.output(*size_of(data.shape))
     if min(rows, columns) < 1:
         raise refuse(node, f"has a kernel of {list(window.kernel)} that is larger than the image, "
                      f"{list(data.shape[2:])} with its padding", "use a smaller kernel, or more padding")

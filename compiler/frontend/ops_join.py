@@ -14,7 +14,7 @@ from ..float32 import Chain, Operation
 from ..ir import BIPOLAR, Add, Concat, IntType, Value
 from .arrange import arrange, as_stream
 from .codes import integers
-from .dyadic import common_unit
+from .dyadic import SUM_BITS, common_unit
 from .flows import Constant, Data
 from .structure import refuse
 
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 __all__ = ["combine", "concat", "sum_of"]
 
 _SHARE = "let the branches share one quantiser (Brevitas: the same QuantIdentity on each)"
-_BITS = 48
-"""Bits that a sum may have: beyond, float64 could not hold it times a scale."""
 
 
 def combine(walk: Walk, node: NodeProto, signs: Sequence[int]) -> None:
@@ -61,9 +59,9 @@ def combine(walk: Walk, node: NodeProto, signs: Sequence[int]) -> None:
         return
     bounds = [sorted((m * base.lo, m * base.hi)) for base, m in multipliers.items()]
     lo, hi = (sum(bound[end] for bound in bounds) for end in (0, 1))
-    if max(-lo, hi, *map(abs, multipliers.values())) >= 1 << _BITS - 1:
+    if max(-lo, hi, *map(abs, multipliers.values())) >= 1 << SUM_BITS - 1:
         raise refuse(node, f"adds branches whose scales have no simple ratio: {_ratio(parts)}; their sum would need "
-                     f"{IntType.spanning(lo, hi).bits} bits, and at most {_BITS} are supported", _SHARE)
+                     f"{IntType.spanning(lo, hi).bits} bits, and at most {SUM_BITS} are supported", _SHARE)
     base = next(iter(multipliers))
     value = Value(node.output[0], base.shape, IntType.spanning(lo, hi), lo, hi, origin=node.output[0])
     data = Data(value, chain, order)

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..ir import Conv, MatMul, Pool, Value, Window
-from ..ir import IntType as Type
+from ..ir import Conv, IntType, MatMul, Pool, Value, Window
 from .arrange import arrange, as_stream
 from .codes import integers
 from .flows import Data, natural
 from .structure import refuse
-from .windows import spatial, window_of
+from .windows import size_of, spatial, window_of
 
 if TYPE_CHECKING:
     from onnx import NodeProto
@@ -41,12 +40,12 @@ def average_pool(walk: Walk, node: NodeProto) -> None:
     data = arrange(walk, node, integers(walk, node, 0, "averages"))
     walk.flows[node.input[0]] = data
     window = _window(walk, node, data)
-    given = window_of(walk, node, _size(data.shape))
+    given = window_of(walk, node, size_of(data.shape))
     _check_padding(node, window, data)
     if walk.attribute(node, "count_include_pad", "INT", 0) and window == given:
         count = window.taps
     else:
-        counts = np.unique((window.sources(*_size(data.shape)) >= 0).sum(axis=1))
+        counts = np.unique((window.sources(*size_of(data.shape)) >= 0).sum(axis=1))
         if len(counts) > 1 or (window != given and any(given.pads)):
             raise refuse(node, f"averages windows of {', '.join(map(str, counts))} pixels, fewer at the edge than "
                          "inside", "pool without padding and ceil_mode, or use count_include_pad=True")
@@ -109,10 +108,6 @@ def _known(walk: Walk, node: NodeProto) -> Data:
     return data
 
 
-def _size(shape: tuple[int, ...]) -> tuple[int, int]:
-    return (shape[2], shape[3]) if len(shape) == 4 else (1, shape[2])
-
-
 def _divided(data: Data, count: int) -> Data:
     common = math.gcd(count, 1 << 30)  # a power of two goes into the scale, exactly
     chain = replace(data.chain, scale=data.scale / common, divisor=data.chain.divisor * (count // common))
@@ -124,7 +119,7 @@ def _window(walk: Walk, node: NodeProto, data: Data) -> Window:
 
     A window that would start beyond the image and its first padding is left out, as PyTorch and ONNX do.
     """
-    size = _size(data.shape)
+    size = size_of(data.shape)
     window = window_of(walk, node, size)
     if walk.attribute(node, "ceil_mode", "INT", 0):
         after = list(window.pads[2:])
@@ -143,7 +138,7 @@ def _window(walk: Walk, node: NodeProto, data: Data) -> Window:
 
 
 def _check_padding(node: NodeProto, window: Window, data: Data) -> None:
-    if not (window.sources(*_size(data.shape)) >= 0).any(axis=1).all():
+    if not (window.sources(*size_of(data.shape)) >= 0).any(axis=1).all():
         raise refuse(node, f"has a window that sees padding alone (pads {list(window.pads)}, kernel "
                      f"{list(window.kernel)})", "use less padding than half the kernel")
 
@@ -160,7 +155,7 @@ def _emit(walk: Walk, node: NodeProto, data: Data, kind: str, window: Window, or
         lo, hi = min(lo, lo * window.taps), max(hi, hi * window.taps)
         if any(window.pads):
             lo, hi = min(lo, 0), max(hi, 0)
-        held = Type.spanning(lo, hi)
+        held = IntType.spanning(lo, hi)
     name = node.output[0]
     value = Value(name, (rows, columns, base.channels), held, lo, hi, name if data.integral else None)
     data = replace(data, base=value, order=order, moves=())
@@ -189,9 +184,9 @@ def _rising(walk: Walk, node: NodeProto, data: Data) -> Data:
     rows = np.broadcast_to(falling, data.base.channels)
     weights = maker.weights * np.where(rows, -1, 1).reshape(-1, *[1] * (maker.weights.ndim - 1))
     kind = maker.weight_type if maker.weight_type.holds(weights) else (
-        Type.spanning(int(weights.min()), int(weights.max())))
+        IntType.spanning(int(weights.min()), int(weights.max())))
     lo, hi = min(data.base.lo, -data.base.hi), max(data.base.hi, -data.base.lo)
-    value = Value(walk.tensor_name(f"{data.base.name}_negated"), data.base.shape, Type.spanning(lo, hi), lo, hi)
+    value = Value(walk.tensor_name(f"{data.base.name}_negated"), data.base.shape, IntType.spanning(lo, hi), lo, hi)
     twin = replace(maker, name=walk.helper_name(maker.name, "negated"), weights=weights, weight_type=kind, output=value)
     walk.nodes.insert(walk.nodes.index(maker) + 1, twin)
     walk.twins[twin.name] = maker.name

@@ -11,7 +11,7 @@ from ..float32 import Chain
 from ..ir import Conv, IntType, MatMul, Value, Window
 from .arrange import arrange, as_stream
 from .codes import integers
-from .dyadic import exact_product
+from .dyadic import SUM_BITS, exact_product
 from .flows import Data, Weights
 from .ops_elementwise import elementwise
 from .structure import refuse
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["gemm", "matmul", "product", "with_bias"]
 
-_BITS = 48
-"""Bits that an accumulator may have: beyond, float64 could not hold it times a scale."""
 _QUANTISE = "put a quantiser (Brevitas: QuantIdentity) before the layer"
 
 
@@ -44,9 +42,9 @@ def product(walk: Walk, node: NodeProto, data: Data, weights: Weights, *, window
     padded = window is not None and (any(window.pads) or window.insert != (1, 1))
     low, high = (min(base.lo, 0), max(base.hi, 0)) if padded else (base.lo, base.hi)
     rows = codes.reshape(len(codes), -1)
-    if max(-low, high) * int(np.abs(rows).sum(axis=1).max()) >= 1 << _BITS - 1:
+    if max(-low, high) * int(np.abs(rows).sum(axis=1).max()) >= 1 << SUM_BITS - 1:
         raise refuse(node, f"multiplies {base.type} data by weights of up to {int(np.abs(rows).max())}: its sums would "
-                     f"need more than {_BITS} bits", "use fewer bits; " + _QUANTISE)
+                     f"need more than {SUM_BITS} bits", "use fewer bits; " + _QUANTISE)
     positive, negative = np.maximum(rows, 0).sum(axis=1), np.minimum(rows, 0).sum(axis=1)
     least, greatest = int((positive * low + negative * high).min()), int((positive * high + negative * low).max())
     shape = (len(codes),) if window is None else (*window.output(*base.shape[:2]), len(codes))

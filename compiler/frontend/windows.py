@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from .walk import Walk
 
-__all__ = ["pads_of", "spatial", "window_of"]
+__all__ = ["pads_of", "size_of", "spatial", "window_of"]
 
 
 def spatial(node: NodeProto, shape: tuple[int, ...]) -> None:
@@ -22,6 +22,11 @@ def spatial(node: NodeProto, shape: tuple[int, ...]) -> None:
     if len(shape) not in (3, 4):
         raise refuse(node, f"works on a tensor of shape {list(shape)}, of {len(shape) - 2} dimensions; supported are 1 "
                      "and 2", "use 2-D layers" if len(shape) > 4 else "reshape to [1, channels, height, width]")
+
+
+def size_of(shape: tuple[int, ...]) -> tuple[int, int]:
+    """Rows and columns of a tensor ``[1, C, H, W]`` or ``[1, C, W]``."""
+    return (shape[2], shape[3]) if len(shape) == 4 else (1, shape[2])
 
 
 def pads_of(walk: Walk, node: NodeProto, flat: bool) -> tuple[list[int], list[int]]:
