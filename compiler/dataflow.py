@@ -119,6 +119,8 @@ def size(dataflow: Dataflow) -> Dataflow:
     parameters = {stage.name: stage.parameters for stage in dataflow.sized}
 
     def timing(name: str, depth: int) -> Queue | Buffer:
-        return resized(parameters[name], depth).schedule
+        found = resized(parameters[name], depth).schedule
+        assert isinstance(found, Queue | Buffer)  # those are what is sized
+        return found
 
     return dataflow.with_depths(size_queues(dataflow.network, timing))
