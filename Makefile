@@ -43,10 +43,10 @@ demo: venv
 	$(BIN)/gatewright demo
 
 test: venv
-	$(BIN)/python -m pytest -n $(JOBS) -m 'not full'
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m 'not full'
 
 test-full: venv
-	$(BIN)/python -m pytest -n $(JOBS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 check: venv
 	$(BIN)/ruff check .

@@ -64,13 +64,13 @@ def test_widening_takes_the_cheaper_step():
 
 def test_a_window_that_limits_is_named(builder, tmp_path):
     """One position a cycle is the most that a window gives, so more lanes do not help."""
-    net = builder((1, 1, 8, 8)).conv(np.ones((2, 1, 2, 2)), bits=2, strides=[4, 4]).quantise(1.0, 2).node("Flatten")
+    net = builder((1, 1, 7, 7)).conv(np.ones((2, 1, 2, 2)), bits=2, strides=[4, 4]).quantise(1.0, 2).node("Flatten")
     net.gemm(np.ones((3, 8)))
     model = design.load(net.save(tmp_path / "window.onnx"), input="uint2")
     content = report.summarise(design.compile(model, folding="2x4,3x8"))
     found = content["bottleneck"]
-    assert (found["kind"], found["phases"], found["lanes"], found["pixel"]) == ("window", 64, 1, 1)
-    assert content["totals"]["interval"] == 64
+    assert (found["kind"], found["phases"], found["lanes"], found["pixel"]) == ("window", 49, 1, 1)
+    assert content["totals"]["interval"] == 49
     assert found["next"] is found["double"] is None
     text = report.render(content)
     assert "is no layer but the window of" in text
