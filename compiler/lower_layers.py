@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..errors import UserError
 from ..hdl.depthwise import DepthwiseParameters
 from ..hdl.mvu import MatrixVectorParameters
 from ..hdl.width import WidthParameters
@@ -28,6 +29,9 @@ def widened(kind: IntType, window: Window, height: int, width: int) -> IntType:
 def lower_dense(lowering: Lowering, node: Dense, fold: Fold) -> None:
     source = lowering.graph.value(node.input)
     work = work_of(lowering.graph, node)
+    if node.window is not None and (node.window.sources(*source.shape[:2]) < 0).all():
+        raise UserError("sees nothing but padding at every position, so that its output is a constant", where=node.name,
+                        remedy="use less padding or a smaller stride")
     edge = lowering.take(node.input)
     if node.window is None:
         name = lowering.name("fc")

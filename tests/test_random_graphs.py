@@ -171,6 +171,8 @@ def _layer(net, x, outputs, kernel, weights, stride, pads, dilation, groups, bia
         room = [n + pads[a] + pads[a + 2] for a, n in enumerate(size)]
         if channels % groups or any(r > n for r, n in zip(reach, room, strict=True)):
             return x
+        if any(n == 1 and p and k == 1 and stride == 2 for n, p, k in zip(size, pads, kernel, strict=False)):
+            return x  # its windows might see nothing but padding, which is refused
         x = net.conv(x, outputs, kernel, weights, stride, pads, dilation, groups, bias)
     return net.quantise(net.activate(x, activation), quantiser)
 

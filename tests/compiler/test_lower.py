@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import gatewright
+from gatewright.errors import UserError
 
 
 def proven(net, folder, kind, frames=12):
@@ -48,3 +49,12 @@ def test_several_pixels_come_a_cycle_where_layers_are_faster_than_pixels(builder
     assert design.dataflow.edges[0].lanes == pixels
     assert design.prediction.interval == interval
     assert design.verify(rng.integers(0, 8, size=(12, 1, 8, 8))).mismatches == 0
+
+
+def test_a_layer_that_sees_only_padding_is_refused(builder, tmp_path):
+    """Its output would be a constant, which streams without waiting for any input."""
+    net = builder((1, 1, 1)).conv(np.ones((1, 1, 1)), strides=[2], pads=[1, 0]).quantise(1.0, 2).node("Flatten")
+    model = gatewright.load(net.gemm(np.ones((3, 1))).save(tmp_path / "net.onnx"), input="uint3")
+    with pytest.raises(UserError, match="sees nothing but padding at every position, so that its output is a constant; "
+                                        "use less padding or a smaller stride"):
+        gatewright.compile(model)
