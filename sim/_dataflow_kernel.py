@@ -223,11 +223,12 @@ def run_cycles(units, edges, in_edges, out_edge, codes, idle, need, freed, words
                 return BEHIND, cycle, 0, 0
             passed += 1
             next_frame = -(-gate[0] * passed // gate[1])
-        # The outside: what it offers and accepts.
-        opens = cycle
+        # The outside: what it offers and accepts. In cycle ``opens`` its pace no longer keeps it waiting.
+        opens = _NEVER
         if not source.valid and sent < words_in:
-            opens = -(-gate[0] * sent // (frame_in * gate[1]))
-            if cycle < opens:
+            at = -(-gate[0] * sent // (frame_in * gate[1]))
+            if cycle < at:
+                opens = at
                 waited += 1
             elif offers[cycle % offers.shape[0]]:
                 source.valid = True
@@ -361,9 +362,9 @@ def run_cycles(units, edges, in_edges, out_edge, codes, idle, need, freed, words
         cycle += 1
         if nobody and unstalled:
             # Until the first of these cycles nothing can happen.
-            until = min(alarm, next_frame, opens if cycle < opens else _NEVER)
+            until = min(alarm, next_frame, opens)
             if cycle < until < _NEVER:
-                if cycle < opens:
+                if opens < _NEVER:
                     waited += until - cycle
                 cycle = until
     return OUT_OF_TIME, max_cycles, 0, 0

@@ -1,12 +1,15 @@
 """The dataflow engine on networks small enough to work out by hand, and against its own definition."""
 
+import math
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatewright.hdl.schedule import Queue, Schedule
-from gatewright.sim.dataflow import predict, simulate
+from gatewright.sim.dataflow import Pace, keeps_pace, predict, simulate
 from gatewright.sim.network import Network, Unit
 
 
@@ -53,6 +56,21 @@ def test_interval_under_stalls_is_the_stalls():
     network = chain(actor([1], [1]))
     trace = simulate(network, 8, accepts=np.array([0, 0, 1], dtype=np.uint8))
     assert np.diff(trace.times["e1"]).tolist() == [3] * 7
+
+
+@pytest.mark.parametrize("interval", [Fraction(3), Fraction(7), Fraction(19, 2), Fraction(90)])
+def test_a_pace_is_kept_to_the_cycle(interval):
+    """Words come in when the pace lets them, and a source gives its own when the pace lets it fire."""
+    network = Network((Unit("source", Schedule([[]] * 3, [[1]] * 3, 1), (), ("w",)),
+                       Unit("join", Schedule([[1, 1]] * 3, [[1]] * 3, 2), ("i", "w"), ("o",))))
+    keeps, trace, pace = keeps_pace(network, Pace(interval, np.zeros((0, 0), dtype=np.int64)), 6, 2)
+    cycles = [math.ceil(interval * k / 3) for k in range(18)]
+    assert keeps
+    # Word 0 of the source stands in its stage from cycle 1 on.
+    expected = [cycle + 1 for cycle in cycles][: len(trace.times["i"])]
+    assert trace.times["i"].tolist() == expected
+    assert pace.progress[1:, 0].tolist() == [sum(cycle < n * interval for cycle in expected)
+                                             for n in range(1, len(pace.progress))]
 
 
 def test_a_run_that_cannot_finish_says_so():
