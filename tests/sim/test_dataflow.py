@@ -1,6 +1,7 @@
 """The dataflow engine on networks small enough to work out by hand, and against its own definition."""
 
 import math
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -27,7 +28,21 @@ patterns = st.lists(st.integers(0, 1), min_size=1, max_size=9).map(lambda bits: 
 @settings(max_examples=300)
 @given(data=st.data(), offers=patterns, accepts=patterns)
 def test_engine_follows_the_rules_of_schedules(dataflow, data, offers, accepts):
+    follows_the_rules(dataflow, data.draw(dataflow.networks()), offers, accepts)
+
+
+@settings(max_examples=20)
+@given(data=st.data(), offers=patterns, accepts=patterns)
+def test_engine_follows_the_rules_in_networks_of_many_units(dataflow, data, offers, accepts):
     network = data.draw(dataflow.networks())
+    words = network.words(network.input)
+    timings = [actor([1] * words, [1] * words) if k % 3 else Queue(2, 1 + k % 2) for k in range(70)]
+    row = [Unit(f"row{k}", timing, (f"r{k}",), (f"r{k + 1}",)) for k, timing in enumerate(timings)]
+    row[-1] = replace(row[-1], outputs=(network.input,))
+    follows_the_rules(dataflow, Network((*row, *network.units)), offers, accepts)
+
+
+def follows_the_rules(dataflow, network, offers, accepts):
     trace = simulate(network, 3, offers=offers, accepts=accepts, record=network.edges, max_cycles=400)
     times, peaks, stuck = dataflow.run_rules(network, 3, offers, accepts, trace.cycles + 99 * bool(trace.deadlock))
     assert trace.finished or stuck == bool(trace.deadlock)
@@ -59,18 +74,22 @@ def test_interval_under_stalls_is_the_stalls():
 
 
 @pytest.mark.parametrize("interval", [Fraction(3), Fraction(7), Fraction(19, 2), Fraction(90)])
-def test_a_pace_is_kept_to_the_cycle(interval):
+@pytest.mark.parametrize("network", [
+    chain(actor([1, 1, 1], [1, 1, 1])),
+    Network((Unit("source", Schedule([[]] * 3, [[1]] * 3, 1), (), ("w",)),
+             Unit("join", Schedule([[1, 1]] * 3, [[1]] * 3, 2), ("w", "i"), ("o",)))),
+])
+def test_a_pace_is_kept_to_the_cycle(interval, network):
     """Words come in when the pace lets them, and a source gives its own when the pace lets it fire."""
-    network = Network((Unit("source", Schedule([[]] * 3, [[1]] * 3, 1), (), ("w",)),
-                       Unit("join", Schedule([[1, 1]] * 3, [[1]] * 3, 2), ("i", "w"), ("o",))))
     keeps, trace, pace = keeps_pace(network, Pace(interval, np.zeros((0, 0), dtype=np.int64)), 6, 2)
-    cycles = [math.ceil(interval * k / 3) for k in range(18)]
     assert keeps
+    times = trace.times[network.input].tolist()
     # Word 0 of the source stands in its stage from cycle 1 on.
-    expected = [cycle + 1 for cycle in cycles][: len(trace.times["i"])]
-    assert trace.times["i"].tolist() == expected
-    assert pace.progress[1:, 0].tolist() == [sum(cycle < n * interval for cycle in expected)
-                                             for n in range(1, len(pace.progress))]
+    wait = len(network.units) - 1
+    assert times == [math.ceil(interval * k / 3) + wait for k in range(len(times))]
+    assert len(pace.progress) > 1
+    for n, progress in enumerate(pace.progress):
+        assert progress[0] == sum(cycle < n * interval for cycle in times)
 
 
 def test_a_run_that_cannot_finish_says_so():
