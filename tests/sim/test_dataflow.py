@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatewright.hdl.schedule import Queue, Schedule
-from gatewright.sim.dataflow import Pace, keeps_pace, predict, simulate
+from gatewright.sim.dataflow import Deadlock, Pace, keeps_pace, predict, simulate
 from gatewright.sim.network import Network, Unit
 
 
@@ -51,6 +51,23 @@ def follows_the_rules(dataflow, network, offers, accepts):
         assert trace.times[edge].tolist() == times[edge][: 3 * network.words(edge)]
     assert trace.peaks == tuple(peaks[queue.name] for queue in network.queues)
     assert trace.buffer_peaks == tuple(peaks[buffer.name] for buffer in network.buffers)
+
+
+@settings(max_examples=150)
+@given(data=st.data())
+def test_what_is_between_the_frames_of_the_regime_repeats(dataflow, data):
+    network = data.draw(dataflow.networks())
+    try:
+        prediction = predict(network)
+    except Deadlock:
+        return
+    first, again = prediction.regime
+    period = again - first
+    trace = simulate(network, 4 * again + 60)
+    words = network.words(network.output)
+    ends = trace.times[network.output][words - 1 :: words]
+    assert {int(step) for step in ends[first + period :] - ends[first:-period]} == {prediction.interval * period}
+    assert (trace.peaks, trace.buffer_peaks) == (prediction.peaks, prediction.buffer_peaks)
 
 
 def test_latency_and_interval_of_a_pipeline():

@@ -68,6 +68,17 @@ def test_a_join_that_reads_its_branches_in_another_order_than_they_come_deadlock
     assert found.full == ()
 
 
+def test_a_word_that_waits_for_its_reader_is_not_blamed_for_what_an_input_holds_up():
+    """``pair`` has given its first word, which waits for the second; that one waits for an input, not for the first."""
+    network = Network((
+        Unit("deal", Schedule([[1], [1], [1]], [[1, 0], [1, 0], [0, 1]], 1), ("i",), ("p", "q")),
+        Unit("pair", Schedule([[1, 0], [1, 1]], [[1, 0], [0, 1]], 3), ("p", "q"), ("a", "b")),
+        Unit("join", Schedule([[1, 1]], [[1]], 1), ("a", "b"), ("o",)),
+    ))
+    assert str(deadlock(network)) == (
+        "deadlock from cycle 4 on: 'deal' waits for room on edge 'p', 'pair' waits for a word on edge 'q'")
+
+
 @settings(max_examples=150)
 @given(data=st.data(), offers=patterns, accepts=patterns)
 def test_stalls_neither_cause_nor_prevent_a_deadlock(dataflow, data, offers, accepts):
