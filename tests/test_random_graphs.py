@@ -158,6 +158,12 @@ def grow(plan: Plan) -> onnx.ModelProto:
     return net.model(x)
 
 
+def _sees(size, kernel, before, after, stride, dilation) -> bool:
+    """Whether any tap of any window along an axis falls on the image."""
+    starts = range(-before, size + after - dilation * (kernel - 1), stride)
+    return any(0 <= start + dilation * tap < size for start in starts for tap in range(kernel))
+
+
 def _layer(net, x, outputs, kernel, weights, stride, pads, dilation, groups, bias, activation, quantiser):
     """Convolution (or dense layer), activation, quantiser."""
     channels, *size = net.shapes[x]
@@ -171,8 +177,8 @@ def _layer(net, x, outputs, kernel, weights, stride, pads, dilation, groups, bia
         room = [n + pads[a] + pads[a + 2] for a, n in enumerate(size)]
         if channels % groups or any(r > n for r, n in zip(reach, room, strict=True)):
             return x
-        if any(n == 1 and p and k == 1 and stride == 2 for n, p, k in zip(size, pads, kernel, strict=False)):
-            return x  # its windows might see nothing but padding, which is refused
+        if not all(_sees(*axis, stride, dilation) for axis in zip(size, kernel, pads, pads[2:], strict=False)):
+            return x  # a layer that sees nothing but padding is refused
         x = net.conv(x, outputs, kernel, weights, stride, pads, dilation, groups, bias)
     return net.quantise(net.activate(x, activation), quantiser)
 
