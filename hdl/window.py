@@ -150,7 +150,7 @@ class WindowUnit(Unit):
         counts, lasts, steps = nested_counters(m, {
             "word": p.pixel_words // p.groups, "tap_column": x.kernel, "tap_row": y.kernel, "group": p.groups,
             "column": x.count, "row": y.count}, stages.fire)
-        moves = Moves(p)
+        moves = Moves(y, x, p.pixel_words, p.groups)
         ring = RingBuffer(m, self.i, p.depth, p.schedule.words, first=moves.first, low=moves.first, high=moves.highest,
                           skips=p.schedule.need.max() < p.schedule.words)
         inside = moves.elaborate(m, ring, lasts)

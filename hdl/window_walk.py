@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from amaranth.hdl import *
 
 from .geometry import Axis
 from .ring import RingBuffer
-
-if TYPE_CHECKING:
-    from .window import WindowParameters
 
 __all__ = ["Moves"]
 
@@ -20,33 +15,39 @@ class Moves:
 
     The word read is (row * width + column) * pixel words + word, also outside of the image, where it means nothing. On
     a spread image a move by ``d`` spread pixels is one by ``d // insert`` pixels, or one more, as the remainder says.
+
+    Parameters
+    ----------
+    y, x
+        The image's axes.
+    pixel_words, groups
+        Words a pixel; groups of channels, each of which takes its turn at a position.
     """
 
-    def __init__(self, parameters: WindowParameters):
-        p = self.parameters = parameters
-        y, x = p.axes
+    def __init__(self, y: Axis, x: Axis, pixel_words: int, groups: int):
+        self.axes, self.pixel_words = (y, x), pixel_words
         (y_tap, y_again, y_next, y_first), (x_tap, x_again, x_next, x_first) = y.steps(), x.steps()
-        per_group = p.pixel_words // p.groups
+        per_group = pixel_words // groups
         # (counter, vertical move, horizontal move, words), from the innermost counter to the end of the frame.
         self.levels = (
             ("word", 0, 0, 1),
             ("tap_column", 0, x_tap, 1 - per_group),
             ("tap_row", y_tap, x_again, 1 - per_group),
             ("group", y_again, x_again, 1),
-            ("column", y_again, x_next, 1 - p.pixel_words),
-            ("row", y_next, x_first, 1 - p.pixel_words),
-            ("", y_first, x_first, 1 - p.pixel_words + p.height * p.width * p.pixel_words),
+            ("column", y_again, x_next, 1 - pixel_words),
+            ("row", y_next, x_first, 1 - pixel_words),
+            ("", y_first, x_first, 1 - pixel_words + y.size * x.size * pixel_words),
         )
 
         self.first = self._linear(-y.before // y.insert, -x.before // x.insert)
         self.highest = self._linear(y.size + y.after, x.size + x.after)
 
     def _linear(self, rows: int, columns: int) -> int:
-        return (rows * self.parameters.width + columns) * self.parameters.pixel_words
+        return (rows * self.axes[1].size + columns) * self.pixel_words
 
     def elaborate(self, m, ring: RingBuffer, lasts: dict):
         """Drives the ring's reader; returns whether it stands at a pixel."""
-        walks = [_Walk(m, axis, ring.fire, name) for axis, name in zip(self.parameters.axes, "yx", strict=True)]
+        walks = [_Walk(m, axis, ring.fire, name) for axis, name in zip(self.axes, "yx", strict=True)]
         # A counter of one value never steps without the next one.
         levels = [level for level in self.levels if not level[0] or not isinstance(lasts[level[0]], Const)]
         for number, (name, *moves, extra) in enumerate(levels):
