@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
+from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
@@ -224,19 +225,23 @@ class Compiled:
 
     def logits(self, values: Mapping[str, np.ndarray]) -> np.ndarray | None:
         """The model's float32 output ``[frames, channels]``, by the host's final expression; None with ``top1``."""
-        if self.top1:
-            return None
+        return None if self.top1 else self._answers(values, self.graph.host)
+
+    def _answers(self, values: Mapping[str, np.ndarray], steps: Sequence[str]) -> np.ndarray:
+        """The final expression of the output, in the model's order, and what ``steps`` of the host make of it."""
         output = self.graph.value(self.graph.output)
         result = self.graph.final(values[output.name].reshape(-1, *output.shape)).reshape(-1, output.elements)
         order = canonical_order(output.shape) if self.graph.order is None else self.graph.order.reshape(-1)
-        return host.apply(self.graph.host, result[:, order])
+        return host.apply(steps, result[:, order])
 
     def classes(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
-        """The class decision ``[frames]``: the largest logit's index, the lowest of equal ones."""
+        """The class decision ``[frames]``: the largest logit's index, the lowest of equal ones.
+
+        Where the host gives the largest few, or their indices, the logits are what it chooses from.
+        """
         if isinstance(self.graph.nodes[-1], ArgMax):
             return values[self.graph.output][:, 0]
-        logits = self.logits(values)
-        assert logits is not None
+        logits = self._answers(values, list(takewhile(lambda step: not step.startswith("top"), self.graph.host)))
         if logits.shape[1] == 1:  # one output decides between two classes
             return (logits[:, 0] > 0).astype(np.int64)
         return logits.argmax(axis=1)

@@ -48,6 +48,8 @@ def share(number: float) -> str:
 
 def after(name: str) -> str:
     """What the host does last, as ``compiler.host`` names it: "softmax", "top:5"."""
+    if name == "top_indices:1":
+        return "the index of its largest"
     kind, _, number = name.partition(":")
     return {"softmax": "its soft-max", "log_softmax": "the logarithm of its soft-max", "top": f"the {number} largest",
             "top_indices": f"the indices of the {number} largest"}.get(kind, name)

@@ -23,7 +23,8 @@ __all__ = ["arg_max", "softmax", "top"]
 
 _PAIRS = 1 << 22
 """The most (integer, channel) pairs whose order is compared."""
-_REMEDY = "end the network before it, and take the largest value on the host"
+_CHOICES = ("ArgMax", "TopK")
+"""Operators that may follow a soft-max: the host goes on."""
 
 
 def softmax(name: str):
@@ -37,12 +38,12 @@ def softmax(name: str):
 
 
 def arg_max(walk: Walk, node: NodeProto) -> None:
-    """The index of the largest value."""
+    """The index of the largest value: the hardware's to find if its integers tell, else the host's."""
     data = _vector(walk, node, walk.attribute(node, "axis", "INT", 0))
     if walk.attribute(node, "select_last_index", "INT", 0):
         raise refuse(node, "takes the last of equal values; supported is the first", "use select_last_index=0")
     keep = walk.attribute(node, "keepdims", "INT", 1)
-    walk.set(node, _largest(walk, node, data, data.order.ndim if keep else data.order.ndim - 1, node.output[0]))
+    walk.set(node, _largest(walk, node, data, len(data.shape) if keep else len(data.shape) - 1, node.output[0]))
 
 
 def top(walk: Walk, node: NodeProto) -> None:
@@ -56,18 +57,25 @@ def top(walk: Walk, node: NodeProto) -> None:
         raise refuse(node, f"takes the largest {k} of {data.order.size} values", "repair k")
     end = walk.graph.output[0].name
     if k == 1 and len(node.output) > 1 and end != node.output[0]:
-        walk.flows[node.output[1]] = _largest(walk, node, data, data.order.ndim, node.output[1])
+        walk.flows[node.output[1]] = _largest(walk, node, data, len(data.shape), node.output[1])
         return
     shape = tuple(k if size > 1 else 1 for size in data.shape)
     for position, name in enumerate(node.output):
         if name:
             kind = ("top", "top_indices")[position]
-            walk.flows[name] = replace(data, ended=repr(node.name), host=(*data.host, f"{kind}:{k}"), result=shape)
+            walk.flows[name] = _handed(node, data, f"{kind}:{k}", shape)
+
+
+def _handed(node: NodeProto, data: Data, step: str, shape: tuple[int, ...]) -> Data:
+    """The data, of which the host gives something of ``shape``."""
+    return replace(data, ended=repr(node.name), host=(*data.host, step), result=shape)
 
 
 def _vector(walk: Walk, node: NodeProto, axis: int) -> Data:
-    """The data, all of whose elements lie on one axis, and that axis is the operator's."""
-    data = walk.data(node)
+    """The data, all of whose elements lie on one axis, and that axis is the operator's; it may be a soft-max."""
+    flow = walk.flow(node, 0)
+    data = flow if isinstance(flow, Data) and flow.host and flow.result is None and node.op_type in _CHOICES else (
+        walk.data(node))
     rank = len(data.shape)
     if not -rank <= axis < rank or data.shape[axis] != math.prod(data.shape):
         raise refuse(node, f"works on axis {axis} of a tensor of shape {list(data.shape)}; supported are vectors",
@@ -78,22 +86,23 @@ def _vector(walk: Walk, node: NodeProto, axis: int) -> Data:
 
 
 def _largest(walk: Walk, node: NodeProto, data: Data, rank: int, name: str) -> Data:
-    """An ArgMax of the integers, if their order is that of the values in all channels."""
+    """An ArgMax of the integers, if their order is that of the values in all channels; else it is left to the host."""
+    shape, handed = (1,) * rank, data
+    if data.order.size < 2:
+        raise refuse(node, "looks for the largest of one value", "remove it")
+    if data.host:
+        return _handed(node, handed, "top_indices:1", shape)
+    data = as_stream(walk, node, data, (data.order.size,), data.order.reshape(-1))
     base = data.base
     assert base is not None
-    data = as_stream(walk, node, data, (data.order.size,), data.order.reshape(-1))
-    base, span = data.base, base.hi - base.lo + 1
-    assert base is not None
-    if base.channels < 2:
-        raise refuse(node, "looks for the largest of one value", "remove it")
+    span = base.hi - base.lo + 1
     integers = np.arange(base.lo, base.hi + 1)[:, None] if span * base.channels <= _PAIRS else None
     values = None
     if integers is not None:
         with np.errstate(all="ignore"):
             values = np.asarray(data.chain(integers))
     if values is None or not (values == values[:, :1]).all() or not (np.diff(values[:, 0]) > 0).all():
-        raise refuse(node, "looks for the largest of values that do not keep the order of their integers, the same in "
-                     "every channel", _REMEDY)
+        return _handed(node, handed, "top_indices:1", shape)
     value = Value(walk.tensor_name(f"{name}_index"), (1,), IntType.spanning(0, base.channels - 1), 0, base.channels - 1)
     walk.emit(ArgMax(walk.node_name(node), base.name, value))
-    return Data(value, Chain(np.ones(1)), np.zeros((1,) * rank, dtype=np.int64), ended=repr(node.name))
+    return Data(value, Chain(np.ones(1)), np.zeros(shape, dtype=np.int64), ended=repr(node.name))

@@ -211,12 +211,6 @@ def soft_max_over_channels_of_an_image(new):
     return image(new).conv(kernel(3, 2, 1, 1)).node("Softmax", axis=1)
 
 
-@case("node 'ArgMax_4' (ArgMax): looks for the largest of values that do not keep the order of their integers, the "
-      "same in every channel; end the network before it, and take the largest value on the host")
-def class_of_values_in_another_order(new):
-    return layers(new()).node("Mul", ..., np.float32([1, 2, 3, 4])).node("ArgMax", axis=1)
-
-
 @case("node 'ArgMax_3' (ArgMax): works on axis 1 of a tensor of shape [1, 3, 4, 4]; supported are vectors; flatten "
       "the data first, or leave it to the host")
 def class_of_each_pixel(new):
