@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
+from ..errors import UserError
 from .ir import InputSpec
 from .quiet import quiet
 from .reference_ops import execute
@@ -40,6 +41,11 @@ def run_plain(model: ModelWrapper, inputs: np.ndarray, spec: InputSpec | None = 
 
     ``inputs`` are as for ``reference.run_exact``. The frames are stacked on the batch axis: every operator that the
     importer accepts acts on each frame alone, so only the order of float32 sums can depend on the batch.
+
+    Raises
+    ------
+    UserError
+        If onnxruntime refuses what ONNX allows.
     """
     inputs = np.asarray(inputs)
     elements = sum(math.prod(model.get_tensor_shape(name) or [1]) for name in on_data(model))
@@ -69,7 +75,12 @@ def _run(model: ModelWrapper, inputs: np.ndarray, spec: InputSpec | None) -> Pla
     source = batched.graph.input[0]
     x = inputs.astype(np.float32).reshape([d.dim_value for d in source.type.tensor_type.shape.dim])
     with quiet():
-        context = execute_onnx(batched, {source.name: x}, return_full_exec_context=True)
+        try:
+            context = execute_onnx(batched, {source.name: x}, return_full_exec_context=True)
+        except Exception as error:  # qonnx raises bare Exception, and onnxruntime's exceptions have no public base
+            reason = " ".join(str(error).split())[:200] or type(error).__name__
+            raise UserError(f"plain qonnx cannot execute the model, to compare with ({reason})", where=model.graph.name,
+                            remedy="write the node that it names in another way") from None
     data = on_data(batched)
     for node in batched.graph.node:
         name = node.output[0]

@@ -26,6 +26,7 @@ __all__ = ["FOLDABLE", "cleanup"]
 FOLDABLE = frozenset({"Cast", "Concat", "Constant", "Gather", "Identity", "Pow", "Reciprocal", "Reshape", "Shape",
                       "Slice", "Sqrt", "Squeeze", "Transpose", "Unsqueeze"})
 """Operators that may stand among constants (of shapes, mostly), whether or not a network may use them on data."""
+_SLIDING = ("Conv", "MaxPool", "AveragePool")
 
 
 def cleanup(model: onnx.ModelProto, supported: frozenset[str], refused: frozenset[str] = frozenset()) -> ModelWrapper:
@@ -66,7 +67,32 @@ def _transform(model: onnx.ModelProto) -> ModelWrapper:
                             where=_suspect(clean.model, reason),
                             remedy="check the shapes and attributes of this node") from None
         _check_sizes(clean.model)
+    _spell_pads(clean)
     return clean
+
+
+def _spell_pads(clean: ModelWrapper) -> None:
+    """Write out the pads that ``auto_pad`` stands for where a window is dilated: onnxruntime refuses the two together.
+
+    As ONNX defines them: as many positions as strides fit, the odd pixel at the end (SAME_UPPER) or at the beginning.
+    """
+    for node in clean.graph.node:
+        given = {attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in node.attribute}
+        mode, dilations = given.get("auto_pad", b""), given.get("dilations", ())
+        size = (clean.get_tensor_shape(node.input[0]) or [])[2:] if node.op_type in _SLIDING else []
+        kernel = given.get("kernel_shape", ())
+        if mode not in (b"SAME_UPPER", b"SAME_LOWER") or max(dilations, default=1) < 2 or not (
+                len(size) == len(kernel) == len(dilations) == len(given.get("strides", kernel))):
+            continue
+        before, after = [], []
+        for pixels, taps, dilation, stride in zip(size, kernel, dilations, given.get("strides", [1] * len(size)),
+                                                  strict=True):
+            total = max(0, (-(-pixels // stride) - 1) * stride + dilation * (taps - 1) + 1 - pixels)
+            before.append(total // 2 if mode == b"SAME_UPPER" else total - total // 2)
+            after.append(total - before[-1])
+        kept = [attribute for attribute in node.attribute if attribute.name not in ("auto_pad", "pads")]
+        del node.attribute[:]
+        node.attribute.extend([*kept, onnx.helper.make_attribute("pads", before + after)])
 
 
 def _suspect(model: onnx.ModelProto, reason: str) -> str:

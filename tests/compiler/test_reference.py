@@ -13,7 +13,7 @@ from gatewright.compiler.frontend import import_model, import_proto
 from gatewright.compiler.frontend.ops import OPERATORS as IMPORTED
 from gatewright.compiler.reference import explain, run_exact, run_plain
 from gatewright.compiler.reference_ops import OPERATORS
-from gatewright.errors import MismatchError
+from gatewright.errors import MismatchError, UserError
 
 
 def frames(rng, count, size):
@@ -325,3 +325,14 @@ def test_a_trained_model_of_two_bits(zoo):
     exact = run_exact(imported.model, codes, imported.graph.spec)
     plain = run_plain(imported.model, codes, imported.graph.spec)
     assert explain(exact, plain.codes, plain.output).frames == 500
+
+
+def test_what_onnxruntime_refuses_is_one_line(builder):
+    """ONNX allows an output padding below the dilation; onnxruntime does not."""
+    net = builder((1, 2, 4)).conv(np.ones((2, 1, 3)), op="ConvTranspose", dilations=[3], output_padding=[2])
+    imported = import_proto(net.model(), input_type="int4")
+    x = np.zeros((1, 2, 4), dtype=np.float32)
+    assert run_exact(imported.model, x, imported.graph.spec).output.shape == (1, 12)
+    with pytest.raises(UserError, match=r"^net: plain qonnx cannot execute the model, to compare with \(.*; write the "
+                                        "node that it names in another way$"):
+        run_plain(imported.model, x, imported.graph.spec)

@@ -24,7 +24,8 @@ def kinds(graph):
 @pytest.mark.parametrize("attributes", [
     {}, {"strides": [2, 1]}, {"pads": [1, 2, 0, 1]}, {"dilations": [2, 1]}, {"strides": [2, 3], "pads": [2, 2, 2, 2]},
     {"auto_pad": "SAME_UPPER"}, {"auto_pad": "SAME_LOWER", "strides": [2, 2]}, {"auto_pad": "VALID"},
-    {"kernel_shape": [3, 2], "group": 1},
+    {"kernel_shape": [3, 2], "group": 1}, {"auto_pad": "SAME_UPPER", "dilations": [2, 3], "strides": [1, 2]},
+    {"auto_pad": "SAME_LOWER", "dilations": [3, 1]},
 ])
 def test_conv(builder, agrees, attributes):
     graph = agrees(builder((1, 3, 7, 6)).conv(small(4, 3, 3, 2), 0.5, [1, 2, 3, 4], **attributes))
@@ -53,7 +54,8 @@ def test_weights_may_have_a_scale_for_each_output_channel(builder, agrees):
 
 
 @pytest.mark.parametrize("attributes", [{}, {"strides": [2], "pads": [2, 1]}, {"dilations": [3]},
-                                        {"auto_pad": "SAME_UPPER", "strides": [2]}])
+                                        {"auto_pad": "SAME_UPPER", "strides": [2]},
+                                        {"auto_pad": "SAME_LOWER", "dilations": [2]}])
 def test_conv_of_signals(builder, agrees, attributes):
     graph = agrees(builder((1, 3, 9)).conv(small(2, 3, 3), 0.5, [1, 2], **attributes))
     assert graph.input.shape == (1, 9, 3)
@@ -91,6 +93,7 @@ def test_padding_before_a_convolution_becomes_the_convolutions(builder, agrees):
     {"kernel_shape": [2, 2], "strides": [2, 2]}, {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1], "strides": [2, 2]},
     {"kernel_shape": [2, 3], "ceil_mode": 1, "strides": [2, 2]}, {"kernel_shape": [2, 2], "dilations": [2, 2]},
     {"kernel_shape": [3, 2], "auto_pad": "SAME_LOWER", "strides": [2, 2]},
+    {"kernel_shape": [3, 2], "auto_pad": "SAME_UPPER", "dilations": [2, 2]},
     {"kernel_shape": [3, 3], "ceil_mode": 1, "strides": [3, 3], "pads": [1, 1, 1, 1]},
 ])
 def test_max_pool(builder, agrees, attributes):
