@@ -34,7 +34,8 @@ def lower_threshold(lowering: Lowering, node: Threshold) -> None:
     edge, repeats = _source(lowering, node)
     unit = ThresholdParameters(np.tile(node.thresholds, (repeats, 1)), np.tile(node.falling, repeats), edge.lanes,
                                edge.type, node.output.type, node.base, edge.pixels)
-    name = "quantise" if node.input == lowering.graph.input.name else lowering.name("threshold")
+    first = node.input == lowering.graph.input.name and not any(stage.name == "quantise" for stage in lowering.stages)
+    name = "quantise" if first else lowering.name("threshold")
     _append(lowering, node, name, unit, edge)
 
 

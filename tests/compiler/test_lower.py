@@ -27,6 +27,16 @@ def test_streams_of_different_types_are_concatenated(builder, tmp_path):
     assert any(stage.name.endswith("_cast") for stage in design.dataflow.stages)
 
 
+def test_the_input_may_have_several_quantisers(builder, tmp_path):
+    """A declared input, read with two resolutions."""
+    rng = np.random.default_rng(0)
+    net = builder((1, 6)).quantise(2.0, 3).gemm(rng.integers(-3, 4, (3, 6)), bits=3)
+    coarse = net.last
+    net.at("x").quantise(0.5, 4).gemm(rng.integers(-3, 4, (3, 6)), bits=3)
+    design = proven(net.node("Add", ..., coarse), tmp_path, "int4")
+    assert {"quantise", "threshold0"} <= {stage.name for stage in design.dataflow.stages}
+
+
 @pytest.mark.parametrize("kind", ["bipolar", "uint2"])
 def test_zeros_are_put_around_any_type(builder, tmp_path, kind):
     """A Pad of its own, in front of a pooling window that sees its zeros as numbers."""
