@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from ..errors import UserError
 from ..hdl.depthwise import DepthwiseParameters
 from ..hdl.mvu import MatrixVectorParameters
+from ..hdl.reorder import ReorderParameters
+from ..hdl.shuffle import ShuffleParameters
 from ..hdl.width import WidthParameters
 from ..hdl.window import WindowParameters
 from ..hdl.window_parallel import ParallelWindowParameters
@@ -88,9 +92,16 @@ def _window(lowering: Lowering, node: Dense, fold: Fold, work: Work, source: Val
             words = WidthParameters(work.columns, lanes, fold.simd).schedule.phases
         if words * groups <= cycles and source.elements // lanes <= lowering.interval:
             return slide(lowering, node.name, name, window, source, edge, lanes, groups)
-    if groups == 1 and window.insert == (1, 1):
-        return _parallel(lowering, node, window, source, edge, name)
-    return slide(lowering, node.name, name, window, source, edge, per_group, groups)
+    edge = _parallel(lowering, node, window, source, edge, name)
+    if groups == 1:
+        return edge
+    size = window.taps * per_group
+    order = np.arange(edge.lanes).reshape(window.taps, groups, per_group).swapaxes(0, 1).reshape(-1)
+    shuffled = replace(edge, index=edge.index[:, order])
+    unit = ShuffleParameters(order, edge.lanes, edge.words)
+    edge = lowering.append(f"{name}_groups", node.name, unit, [edge], shuffled)
+    lanes = size if size % fold.simd else fold.simd
+    return lowering.regroup(edge, lanes, node.name, f"{name}_group").per(size)
 
 
 def slide(lowering: Lowering, layer: str, name: str, window: Window, source: Value, edge: Edge, lanes: int,
@@ -117,13 +128,26 @@ def _parallel(lowering: Lowering, node: Dense, window: Window, source: Value, ed
     height, width, channels = source.shape
     edge = lowering.regroup(edge, pixels * channels, node.name, f"{name}_pixel")
     kind = widened(edge.type, window, height, width)
+    if window.insert != (1, 1):
+        edge = _spread(lowering, node, window, source, lowering.cast(edge, kind, node.name, name), name)
+        height, width = ((size - 1) * step + 1 for size, step in zip((height, width), window.insert, strict=True))
     unit = ParallelWindowParameters(height, width, channels, window.kernel, window.stride, window.pads,
                                     window.dilation, 0, edge.type, kind, pixels_per_word=pixels)
-    places = window.sources(height, width)[:, :, None]
+    places = window.sources(*source.shape[:2])[:, :, None]
     index = np.where(places < 0, -1, places * channels + np.arange(channels)).astype(np.int32)
     lanes = unit.lanes_out
     output = Edge("", edge.value, kind, index.reshape(-1, lanes), lanes, edge.elements)
     return lowering.append(f"{name}_window", node.name, unit, [edge], output)
+
+
+def _spread(lowering: Lowering, node: Dense, window: Window, source: Value, edge: Edge, name: str) -> Edge:
+    """The image with the zeros that a transposed convolution inserts, a pixel a word."""
+    channels = source.channels
+    pixels = Window((1, 1), insert=window.insert).sources(*source.shape[:2])[:, 0]
+    unit = ReorderParameters(pixels, source.pixels, channels)
+    index = np.where(pixels[:, None] < 0, -1, pixels[:, None] * channels + np.arange(channels))
+    spread = replace(edge, index=index.astype(np.int32))
+    return lowering.append(f"{name}_spread", node.name, unit, [edge], spread)
 
 
 def _several(lowering: Lowering, node: Dense, window: Window, source: Value, edge: Edge, name: str) -> Edge:
