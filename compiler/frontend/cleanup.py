@@ -114,6 +114,11 @@ def _check_sizes(model: onnx.ModelProto) -> None:
     """Refuse what shape inference found to be too large, before anything of that size is allocated."""
     for info in (*model.graph.value_info, *model.graph.output):
         dims = [d.dim_value for d in info.type.tensor_type.shape.dim]
+        if min(dims, default=0) < 0:
+            maker = next((node for node in model.graph.node if info.name in node.output), None)
+            raise UserError(f"would give a tensor of shape {dims}: it takes more off the image than there is",
+                            where=f"tensor {info.name!r}" if maker is None else node_where(maker),
+                            remedy="use a smaller kernel, more padding, or a larger image")
         if math.prod(dims) > 16 * MAX_ELEMENTS:
             raise UserError(f"would have the shape {dims}", where=f"tensor {info.name!r}",
                             remedy="check that the file is what it should be")

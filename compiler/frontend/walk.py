@@ -71,6 +71,9 @@ class Walk:
     def data(self, node: onnx.NodeProto, position: int = 0) -> Data:
         """An input that depends on the network's, to compute on."""
         flow = self.flow(node, position)
+        if isinstance(flow, Constant):
+            raise refuse(node, f"takes the constant {node.input[position]!r} where data of the network is needed",
+                         "leave it out, or compute it on the host")
         if not isinstance(flow, Data):
             raise refuse(node, "computes on quantised constants", "apply it before the weights' quantiser")
         if flow.ended:

@@ -181,6 +181,12 @@ def recurrence(new):
     return new((1, 1, 3)).node("LSTM", ..., zeros((1, 8, 3), np.float32), zeros((1, 8, 2), np.float32), hidden_size=2)
 
 
+@case("node 'Concat_1' (Concat): takes the constant 'c3' where data of the network is needed; leave it out, or "
+      "compute it on the host")
+def concatenation_with_a_constant(new):
+    return image(new).node("Concat", ..., np.ones((1, 1, 4, 4), np.float32), axis=1)
+
+
 @case("node 'Einsum_1' (Einsum): multiplies streams of data with each other; supported are layers with constant "
       "weights; write it as Gemm, MatMul or Conv with constant weights, or compute it on the host")
 def einsum(new):

@@ -193,6 +193,12 @@ def convolution_of_other_channels(new):
     return image(new).conv(kernel(3, 4, 3, 3))
 
 
+@case("node 'MaxPool_2' (MaxPool): would give a tensor of shape [1, 3, -1, 1]: it takes more off the image than "
+      "there is; use a smaller kernel, more padding, or a larger image")
+def kernel_far_larger_than_the_image(new):
+    return new((1, 3, 4, 4)).sign().quantise().node("MaxPool", kernel_shape=[6, 4]).conv(kernel(2, 3, 1, 1))
+
+
 @case("node 'Conv_2' (Conv): has a kernel of [5, 5] that is larger than the image, [4, 4] with its padding; use a "
       "smaller kernel, or more padding")
 def kernel_larger_than_the_image(new):
