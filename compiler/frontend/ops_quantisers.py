@@ -70,7 +70,8 @@ def quant(walk: Walk, node: NodeProto) -> None:
 def trunc(walk: Walk, node: NodeProto) -> None:
     """Codes with their lowest bits cut off: round(x / scale) / 2^shift, rounded as the node says.
 
-    The first version of the operator (5 inputs) keeps the scale; the second (6) gives another, and clips.
+    The first version of the operator (5 inputs) keeps the scale; the second (6) gives another, and clips. There the
+    shift may be negative, as where Brevitas' TruncAvgPool2d is asked for more bits than its sums have.
     """
     scale = _scale(walk, node, 1)
     _no_zero_point(walk, node)
@@ -82,8 +83,9 @@ def trunc(walk: Walk, node: NodeProto) -> None:
     if len(node.input) > 5:
         bits = _bits(walk, node, 5, _BITS)
         exponents = np.unique(np.rint(np.log2(result / scale)))
-        if len(exponents) != 1 or not 0 <= exponents[0] <= 32:
-            raise refuse(node, f"cuts {exponents.tolist()} bits off", "use an output scale that is larger")
+        if len(exponents) != 1 or not -_BITS <= exponents[0] <= 32:
+            raise refuse(node, f"has an output scale that is 2^{exponents.tolist()} times its scale; supported is one "
+                         f"power of two from 2^-{_BITS} to 2^32", "use another output scale")
         shift = int(exponents[0])
         signed, narrow = (bool(walk.attribute(node, name, "INT", default)) for name, default in
                           (("signed", 1), ("narrow", 0)))

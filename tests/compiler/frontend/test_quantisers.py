@@ -131,6 +131,15 @@ def test_second_version_of_trunc(builder, agrees):
     np.testing.assert_array_equal(graph.final.scale, [2])
 
 
+def test_trunc_to_a_finer_scale_keeps_the_values(builder, agrees):
+    """Brevitas' TruncAvgPool2d, asked for 8 bits where its sums have 6."""
+    c = np.float32
+    net = builder((1, 8)).quantise(0.5, 6)
+    net.node("Trunc", ..., c(0.5), c(0), c(6), c(0.125), c(8), rounding_mode="FLOOR", signed=1, narrow=0)
+    graph = agrees(net.gemm(small(3, 8), bits=3), None)
+    np.testing.assert_array_equal(graph.final.scale, [0.125])
+
+
 CURVES = {
     "Sigmoid": {}, "Tanh": {}, "HardSigmoid": {"alpha": 0.25}, "LeakyRelu": {"alpha": 0.125}, "Elu": {}, "Erf": {},
     "Softsign": {}, "Relu": {}, "Floor": {}, "Ceil": {}, "Round": {}, "Sign": {}, "Abs": {}, "HardSwish": {},
