@@ -6,8 +6,10 @@ transposed ones put each product where it belongs in the result.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 import onnx
@@ -46,16 +48,13 @@ def _product(x: Tensor, layer: _Layer, alpha: np.float32, bias: np.ndarray | Non
     """alpha * (x W) + bias, rounded to float32 before alpha, and after each of the two."""
     assert isinstance(x, Frames)
     read = integers_of(x)
-    weights = layer.weights
+    weights, scale = _counted(read, layer)
     groups, per_group, terms = weights.codes.shape
     accumulators = _exact(layer.apply, read.codes, weights.codes)
     rank = accumulators.ndim
     ranked = [1] * rank
     ranked[layer.channel_axis] = -1
-    of_weights = weights.scale.reshape(groups * per_group, -1)
-    if not (of_weights == of_weights[:, :1]).all():
-        raise NotImplementedError("weights whose scales differ within an output channel")
-    scale = (_of_groups(read, groups, layer.channel_axis).repeat(per_group) * of_weights[:, 0]).reshape(ranked)
+    scale = scale.reshape(ranked)
     if (scale == scale.reshape(-1)[0]).all():
         scale = scale.reshape(-1)[:1].reshape([1] * rank)
     low, high = (min(read.lo, 0), max(read.hi, 0)) if layer.pads else (read.lo, read.hi)
@@ -64,7 +63,7 @@ def _product(x: Tensor, layer: _Layer, alpha: np.float32, bias: np.ndarray | Non
     integers = Integers(accumulators, scale, int((positive * low + negative * high).min()),
                         int((positive * high + negative * low).max()), read.divisor)
     real = worth(integers)
-    bound = _bound(x, read, layer, integers, rows, bias is None and alpha == 1)
+    bound = _bound(x, read, layer, weights, integers, rows, bias is None and alpha == 1)
     value = real.astype(np.float32)
     if bias is None and alpha == 1:
         return Frames(value, real, bound, integers, accumulators=accumulators)
@@ -80,25 +79,50 @@ def _product(x: Tensor, layer: _Layer, alpha: np.float32, bias: np.ndarray | Non
                   accumulators=accumulators)
 
 
-def _of_groups(read: Integers, groups: int, axis: int) -> np.ndarray:
-    """The scale of what each group adds up, float64 ``[groups]``."""
-    if read.uniform is not None:
-        return np.full(groups, read.uniform)
-    rows = np.moveaxis(np.broadcast_to(read.scale, (1, *read.codes.shape[1:])), axis, 0).reshape(groups, -1)
-    if not (rows == rows[:, :1]).all():
-        raise NotImplementedError("a sum over channels of different scales")
-    return rows[:, 0]
+def _counted(read: Integers, layer: _Layer) -> tuple[Weights, np.ndarray]:
+    """The weights as they are counted with, and what a sum of each output channel is worth, float64 ``[out]``.
+
+    Every scale is a fraction. Where those that a sum adds up differ, it counts in a unit that all are multiples of: one
+    for all sums if weights then have 16 bits, else one for each output channel.
+    """
+    weights, shape = layer.weights, layer.weights.codes.shape
+    per_channel = np.moveaxis(np.broadcast_to(read.scale, (1, *read.codes.shape[1:])), layer.channel_axis, 0)
+    per_channel = per_channel.reshape(per_channel.shape[0], -1)
+    if not (per_channel == per_channel[:, :1]).all():
+        raise NotImplementedError("a sum over pixels of different scales")
+    of_data = per_channel[:, 0].reshape(shape[0], 1, -1)
+    of_data = np.broadcast_to(of_data.repeat(shape[2] // of_data.shape[2], axis=2), shape).reshape(-1, shape[2])
+    of_weights = weights.scale.reshape(-1, shape[2])
+    if (of_data == of_data[:, :1]).all() and (of_weights == of_weights[:, :1]).all():
+        return weights, of_data[:, 0] * of_weights[:, 0]
+    codes = weights.codes.reshape(-1, shape[2])
+    rows = [[Fraction(d) * Fraction(w) for d, w in zip(*pair, strict=True)]
+            for pair in zip(of_data.tolist(), of_weights.tolist(), strict=True)]
+    for units in ([_unit([each for row in rows for each in row])] * len(rows), [_unit(row) for row in rows]):
+        counted = [[int(code) * int(each / unit) for code, each in zip(line, row, strict=True)]
+                   for line, row, unit in zip(codes, rows, units, strict=True)]
+        if max(abs(code) for line in counted for code in line) < 1 << 15:
+            found = np.array(counted, dtype=np.int64).reshape(shape)
+            return Weights(found, np.ones(shape)), np.array([float(unit) for unit in units])
+    raise NotImplementedError("a sum of products of scales without a simple ratio")
 
 
-def _bound(x: Frames, read: Integers, layer: _Layer, integers: Integers, rows: np.ndarray, alone: bool) -> np.ndarray:
-    """How far any float32 evaluation of the sums lies from them."""
+def _unit(numbers: list[Fraction]) -> Fraction:
+    """The largest number that all are whole multiples of."""
+    whole = math.lcm(*(each.denominator for each in numbers))
+    return Fraction(math.gcd(*(int(each * whole) for each in numbers)), whole)
+
+
+def _bound(x: Frames, read: Integers, layer: _Layer, weights: Weights, integers: Integers, rows: np.ndarray,
+           alone: bool) -> np.ndarray:
+    """How far any float32 evaluation of the sums, which count with ``weights``, lies from them."""
     terms = layer.weights.codes.shape[2]
     powers = bool((np.frexp(integers.scale)[0] == 0.5).all()) and integers.divisor == 1
     reach = int(np.abs(read.codes).max(initial=0)) * int(np.abs(rows).sum(axis=1).max())
     inherits = bool(np.any(x.bound))
     if alone and powers and reach < 1 << 24 and not inherits:
         return np.broadcast_to(0.0, integers.codes.shape)  # every partial sum is a float32
-    sizes = np.abs(layer.weights.codes).astype(np.float32)
+    sizes = np.abs(weights.codes).astype(np.float32)
     magnitude = layer.apply(np.abs(read.codes).astype(np.float32), sizes) * (integers.scale / integers.divisor)
     bound = gamma(terms + 3) * magnitude * (1 + 2.0**-10) + (terms + 3) * TINY  # magnitudes were added up in float32
     if inherits:

@@ -15,7 +15,7 @@ from .dyadic import SUM_BITS, exact_product
 from .flows import Data, Weights
 from .ops_elementwise import elementwise
 from .structure import refuse
-from .weights import channel_scale, kind_of, read_weights
+from .weights import absorbed, channel_scale, kind_of, read_weights
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -36,9 +36,9 @@ def product(walk: Walk, node: NodeProto, data: Data, weights: Weights, *, window
     """
     base = data.base
     assert base is not None
+    weights, scale = _scaled(node, data, weights, groups)
     codes = np.ascontiguousarray(weights.codes)
     codes.flags.writeable = False
-    scale = _scales(node, data, channel_scale(node, weights.scale), len(codes), groups)
     padded = window is not None and (any(window.pads) or window.insert != (1, 1))
     low, high = (min(base.lo, 0), max(base.hi, 0)) if padded else (base.lo, base.hi)
     rows = codes.reshape(len(codes), -1)
@@ -58,20 +58,34 @@ def product(walk: Walk, node: NodeProto, data: Data, weights: Weights, *, window
     return Data(value, Chain(scale, divisor=data.chain.divisor), order)
 
 
-def _scales(node: NodeProto, data: Data, channel: np.ndarray, outputs: int, groups: int) -> np.ndarray:
-    """The exact product of the data's scale and the weights', for each output channel."""
+def _scaled(node: NodeProto, data: Data, weights: Weights, groups: int) -> tuple[Weights, np.ndarray]:
+    """The weights, and what each output channel's sums are worth: the exact product of the data's scale and theirs.
+
+    Where that differs among the products that a sum adds up, the weights' integers take the ratio in.
+    """
     assert data.base is not None
-    source = data.scale
-    if len(source) > 1:
-        per_group = np.broadcast_to(source, data.base.channels).reshape(groups, -1)
-        if not (per_group == per_group[:, :1]).all():
-            raise refuse(node, "adds up channels of different scales",
-                         "quantise per tensor before it, the branches of a Concat by one shared quantiser")
-        source = np.repeat(per_group[:, 0], outputs // groups)
-    scale = exact_product(source, channel)
+    outputs, source = len(weights.codes), np.broadcast_to(data.scale, data.base.channels)
+    per_group = source.reshape(groups, -1)
+    channel = channel_scale(weights.scale)
+    if channel is not None and (per_group == per_group[:, :1]).all():
+        scale = exact_product(np.repeat(per_group[:, 0], outputs // groups), channel)
+    else:
+        taken = weights.codes.shape[-1]  # a vector's elements, or the channels of a group
+        each = np.tile(source, taken // len(source)) if weights.codes.ndim == 2 else (
+            np.repeat(per_group, outputs // groups, axis=0).reshape(outputs, 1, 1, taken))
+        scale = exact_product(each, weights.scale)
+        found = None if scale is None else absorbed(weights.codes, scale)
+        if found is None and channel is None:
+            raise refuse(node, "has weights whose scales differ within an output channel, in no simple ratio",
+                         "quantise the weights with one scale for all, one for each output channel, or powers of two")
+        if found is None:
+            raise refuse(node, "adds up channels whose scales have no simple ratio",
+                         "quantise per tensor before it, the branches of a Concat by one shared quantiser, or by "
+                         "powers of two")
+        weights, scale = Weights(found[0], np.ones(found[0].shape)), found[1]
     if scale is None:
         raise refuse(node, "multiplies by a third scale, and float64 does not hold the product of the three", _QUANTISE)
-    return scale[:1] if (scale == scale[0]).all() else scale
+    return weights, (scale[:1] if (scale == scale[0]).all() else scale)
 
 
 def with_bias(walk: Walk, node: NodeProto, data: Data, *steps: tuple[str, ArrayLike]) -> None:

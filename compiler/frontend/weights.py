@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from .walk import Walk
 
-__all__ = ["channel_scale", "kind_of", "read_weights"]
+__all__ = ["absorbed", "channel_scale", "kind_of", "read_weights"]
 
 _FEW = 16
 """Distinct values that weights may have whose integers are wide, as those of ternary weights with two scales are; also
@@ -65,14 +65,32 @@ def _read(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
     return codes, scale.reshape(-1, *[1] * (rows.ndim - 1))
 
 
-def channel_scale(node: NodeProto, scale: np.ndarray) -> np.ndarray:
-    """The scale of each output channel, float64 ``[1]`` or ``[out]``, of scales ``[out, ...]``."""
+def channel_scale(scale: np.ndarray) -> np.ndarray | None:
+    """The scale of each output channel, float64 ``[1]`` or ``[out]``, of scales ``[out, ...]``; None if there is none.
+    """
     rows = scale.reshape(len(scale), -1).astype(np.float64)
     if not (rows == rows[:, :1]).all():
-        raise refuse(node, "has weights whose scales differ within an output channel",
-                     "quantise the weights with one scale for all, or one for each output channel")
+        return None
     channel = rows[:, 0]
     return channel[:1] if (channel == channel[0]).all() else channel
+
+
+def absorbed(codes: np.ndarray, scale: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """Weights ``codes * scale`` (float64), both ``[out, ...]``, as integers of at most 16 bits, and their scale.
+
+    The scale, float64 ``[1]`` or ``[out]``, is what all scales are multiples of, or else all of each output channel.
+    """
+    scale = np.broadcast_to(scale, codes.shape)
+    for rows in (scale[None], scale):
+        found = [grid(row) for row in rows]
+        if any(each is None for each in found):
+            continue
+        factors = np.stack([each[0] for each in found if each is not None]).reshape(codes.shape)
+        if (np.abs(factors) < 1 << _NARROW)[codes != 0].all():
+            integers = codes * np.where(codes == 0, 0, factors)
+            if np.abs(integers).max(initial=0) < 1 << _NARROW - 1:
+                return integers, np.array([each[1] for each in found if each is not None])
+    return None
 
 
 def kind_of(codes: np.ndarray, bipolar: bool) -> IntType:

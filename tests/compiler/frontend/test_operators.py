@@ -47,6 +47,41 @@ def test_depthwise_conv_takes_a_scale_for_each_channel(builder, agrees):
     np.testing.assert_array_equal(graph.final.scale, [0.125, 0.125, 0.25, 0.25, 0.5, 0.5])
 
 
+@pytest.mark.parametrize("attributes", [{}, {"group": 2}, {"op": "ConvTranspose"}])
+def test_sums_of_channels_whose_scales_have_a_simple_ratio(builder, agrees, attributes):
+    """The weights take the ratios in."""
+    scales = np.float32([0.25, 0.75, 1, 0.5]).reshape(1, 4, 1, 1)
+    codes = small(4, 4 // attributes.get("group", 1), 2, 2, low=1)
+    graph = agrees(builder((1, 4, 4, 4)).quantise(scales, 4).conv(codes, 0.5, **attributes), None)
+    factors = np.array([1, 3, 4, 2])
+    columns = {0: factors, 2: np.repeat(factors.reshape(2, 2), 2, axis=0)[:, None, None]}[attributes.get("group", 0)]
+    expected = codes.transpose(1, 2, 3, 0)[:, ::-1, ::-1] if attributes.get("op") else codes.transpose(0, 2, 3, 1)
+    np.testing.assert_array_equal(graph.nodes[0].weights, expected * columns)
+    np.testing.assert_array_equal(graph.final.scale, [0.125])
+
+
+def test_flattened_channels_whose_scales_have_a_simple_ratio(builder, agrees):
+    scales = np.float32([0.25, 1]).reshape(1, 2, 1, 1)
+    graph = agrees(builder((1, 2, 2, 3)).quantise(scales, 4).node("Flatten").gemm(np.ones((1, 12)), 0.5, bits=3), None)
+    np.testing.assert_array_equal(graph.nodes[0].weights, [[1, 4] * 6])
+
+
+def test_branches_of_different_scales_side_by_side(builder, agrees):
+    net = builder((1, 2, 3, 3)).quantise(0.5, 4)
+    left = net.last
+    net.conv(small(3, 2, 1, 1), 0.5).quantise(0.125, 5).node("Concat", ..., left, axis=1)
+    graph = agrees(net.conv(small(2, 5, 2, 2), 1.0), None)
+    assert np.abs(graph.nodes[-1].weights[..., :3]).max() <= 3
+    assert (graph.nodes[-1].weights[..., 3:] % 4 == 0).all()
+
+
+@pytest.mark.parametrize("scales", [np.float32([[1, 2, 4, 8, 0.5, 1, 1, 2]]), 2.0 ** np.arange(-12, 12).reshape(3, 8)])
+def test_weights_may_have_scales_in_a_simple_ratio(builder, agrees, scales):
+    """One for each input, or each weight: over the whole matrix, or over each output channel."""
+    graph = agrees(builder((1, 8)).gemm(small(3, 8), scales, bits=3))
+    assert graph.nodes[0].weight_type.bits <= 16
+
+
 def test_weights_may_have_a_scale_for_each_output_channel(builder, agrees):
     scales = np.float32([0.25, 0.5, 1, 2]).reshape(4, 1, 1, 1)
     graph = agrees(builder((1, 3, 4, 4)).conv(small(4, 3, 2, 2), scales))

@@ -65,8 +65,8 @@ def scales_without_a_simple_ratio(new):
     return net.at(start).conv(kernel(2, 2, 1, 1), 0.3).quantise(0.7, 4).node("Add", ..., small)
 
 
-@case("node 'Conv_6' (Conv): adds up channels of different scales; quantise per tensor before it, the branches of a "
-      "Concat by one shared quantiser")
+@case("node 'Conv_6' (Conv): adds up channels whose scales have no simple ratio; quantise per tensor before it, the "
+      "branches of a Concat by one shared quantiser, or by powers of two")
 def different_scales_on_a_concat(new):
     net = image(new)
     half = net.last

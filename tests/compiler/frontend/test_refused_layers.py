@@ -131,8 +131,8 @@ def weights_that_are_not_quantised(new):
     return new().sign().node("Gemm", ..., NOISE, transB=1)
 
 
-@case("node 'Gemm_2' (Gemm): has weights whose scales differ within an output channel; quantise the weights with one "
-      "scale for all, or one for each output channel")
+@case("node 'Gemm_2' (Gemm): has weights whose scales differ within an output channel, in no simple ratio; quantise "
+      "the weights with one scale for all, one for each output channel, or powers of two")
 def weights_whose_scales_differ_along_the_inputs(new):
     return new().sign().gemm(ONES, np.float32([[0.1 * i for i in range(1, 9)]]), bits=2)
 
@@ -205,10 +205,10 @@ def kernel_larger_than_the_image(new):
     return image(new).conv(kernel(3, 2, 5, 5))
 
 
-@case("node 'Conv_2' (Conv): adds up channels of different scales; quantise per tensor before it, the branches of a "
-      "Concat by one shared quantiser")
+@case("node 'Conv_2' (Conv): adds up channels whose scales have no simple ratio; quantise per tensor before it, the "
+      "branches of a Concat by one shared quantiser, or by powers of two")
 def convolution_of_channels_with_different_scales(new):
-    return new((1, 2, 4, 4)).quantise(np.float32([[[[0.5]], [[0.25]]]]), 4).conv(kernel(3, 2, 3, 3))
+    return new((1, 2, 4, 4)).quantise(np.float32([[[[0.5]], [[0.3]]]]), 4).conv(kernel(3, 2, 3, 3))
 
 
 @case("node 'AveragePool_1' (AveragePool): has the strides [2, 0]; supported are positive integers; repair the "
