@@ -54,10 +54,14 @@ Labels = Annotated[Path | None, typer.Option(
 Frames = Annotated[int | None, typer.Option(min=1, help="Only the first so many frames.")]
 
 
+_RECIPES = ", ".join(f"`{path.stem.replace('_', '-')}`" for path in sorted(
+    (Path(__file__).parent / "quant" / "recipes").glob("[!_]*.py")))
+
+
 @app.command()
 def train(
-    recipe: Annotated[str, typer.Argument(help="`digits-w1a1` (embedded data, seconds), `tfc-w1a1`, `sfc-w1a1`, "
-                                               "`lfc-w1a1` (MNIST, minutes).")],
+    recipe: Annotated[str, typer.Argument(help=f"`digits-w1a1` has its data embedded and takes seconds; the others "
+                                               f"take MNIST, and minutes: {_RECIPES}.")],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="The QONNX file to write.")],
     data: Annotated[Path | None, typer.Option(
         metavar="DIR", envvar="GATEWRIGHT_DATA",

@@ -100,10 +100,15 @@ def encode(x: np.ndarray, spec: InputSpec) -> np.ndarray:
     UserError
         If the frames are not of the model's shape, or a value is not of the accelerator's input type.
     """
+    elements = math.prod(spec.shape)
+    given, wanted = ([size for size in shape if size > 1] for shape in (x.shape[1:], spec.shape))
+    if math.prod(given) == elements and given != wanted and len(given) > 1 and len(wanted) > 1:
+        raise UserError(f"frames have the shape {list(x.shape[1:])}; the model takes {list(spec.shape)}, which is "
+                        "another order of as many elements", where="--data", remedy="transpose them, as in "
+                        "x.transpose(0, 3, 1, 2) for channels that come last; or reshape them")
     if x.dtype.kind == "f":
         return spec.encode(x)
-    elements = math.prod(spec.shape)
-    if math.prod(x.shape[1:]) != elements:
+    if math.prod(given) != elements:
         raise UserError(f"frames have the shape {list(x.shape[1:])}; the model takes {list(spec.shape)}",
                         where="--data")
     codes = x.reshape(len(x), elements).astype(np.int64)

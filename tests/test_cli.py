@@ -177,6 +177,14 @@ def test_help_teaches():
         assert len(said.stdout.splitlines()) > 5
 
 
+def test_help_names_every_recipe():
+    from gatewright.cli import app
+
+    said = CliRunner().invoke(app, ["train", "--help"], env={"COLUMNS": "200"}).stdout
+    recipes = (Path(__file__).parents[1] / "quant" / "recipes").glob("[!_]*.py")
+    assert [name for path in recipes if (name := path.stem.replace("_", "-")) not in said] == []
+
+
 def test_interrupted_work_leaves_no_folder_behind(model, tmp_path):
     """A build killed on its way leaves nothing that looks like a build."""
     child = subprocess.Popen([sys.executable, "-m", "gatewright.cli", "build", str(model), "-o", str(tmp_path / "out")],
