@@ -118,13 +118,24 @@ class Hardware:
         for name, cycle in run.unstable.items():
             raise Difference(f"{self._where(name)}: a word was withdrawn or changed before it was taken, in cycle "
                              f"{cycle}", boundary=name, count=0, frame=0)
-        self._check_times(run.times, trace, begin)
+        due = edges[-1].words * frames
+        times = dict(run.times)
+        if 0 < len(times["o"]) - due <= self._early(trace.cycles + 2 * _SETTLE):
+            times["o"] = times["o"][:due]
+        self._check_times(times, trace, begin)
         for stage, predicted, measured in zip(self._dataflow.fifos, trace.peaks, run.peaks, strict=True):
             if predicted != measured:
                 raise Difference(f"layer {stage.layer}: {stage.name} peaks at {measured} words, predicted {predicted}",
                                  boundary=stage.output.name, count=0, frame=0)
-        cycles = trace.cycles if deadlock else int(run.times["o"][-1]) + 1
-        return Measured(run.outputs, run.times, run.peaks, cycles, trace.cycles, seconds, run.waves)
+        cycles = trace.cycles if deadlock else int(times["o"][-1]) + 1
+        return Measured(run.outputs[:due], times, run.peaks, cycles, trace.cycles, seconds, run.waves)
+
+    def _early(self, cycles: int) -> int:
+        """How many words of a frame leave within so many cycles before any of it came in: those that see padding alone.
+        """
+        offers = np.zeros(cycles + 1, dtype=np.uint8)
+        offers[-1] = 1  # a pattern needs one cycle that is free, and this one is never reached
+        return len(simulate(self._network, 1, offers=offers, max_cycles=cycles).times["o"])
 
     def _where(self, edge: str) -> str:
         if edge == "i":

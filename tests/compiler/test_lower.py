@@ -61,6 +61,14 @@ def test_several_pixels_come_a_cycle_where_layers_are_faster_than_pixels(builder
     assert design.verify(rng.integers(0, 8, size=(12, 1, 8, 8))).mismatches == 0
 
 
+def test_words_that_see_padding_alone_may_leave_before_their_frame_comes(builder, tmp_path):
+    """A 1 x 1 kernel with padding, as the last layer: the first words of a frame depend on none of it."""
+    rng = np.random.default_rng(0)
+    net = builder((1, 2, 4, 4)).conv(rng.integers(-3, 4, (3, 2, 1, 1)), bits=3, pads=[1, 1, 1, 1])
+    design = proven(net, tmp_path, "int3")
+    assert design.graph.value(design.graph.output).shape == (6, 6, 3)
+
+
 def test_a_layer_that_sees_only_padding_is_refused(builder, tmp_path):
     """Its output would be a constant, which streams without waiting for any input."""
     net = builder((1, 1, 1)).conv(np.ones((1, 1, 1)), strides=[2], pads=[1, 0]).quantise(1.0, 2).node("Flatten")
