@@ -40,7 +40,8 @@ class Difference(MismatchError):
 @dataclass(frozen=True, eq=False)
 class Measured:
     """A run that agreed with golden and engine. ``outputs`` are the words that left,
-    ``times`` the cycles of the transfers at each edge, ``seconds`` the simulation's alone.
+    ``times`` the cycles of the transfers at each edge, ``peaks`` what the FIFOs held at most, as the engine predicted
+    for this very run; ``seconds`` are the simulation's alone.
     """
 
     outputs: np.ndarray

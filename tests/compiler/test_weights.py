@@ -29,6 +29,17 @@ def trained(builder, tmp_path_factory):
     return model(1), model(2)
 
 
+def test_streamed_weights_wait_in_full_fifos_when_no_frame_comes(builder, tmp_path):
+    """Frames from the first cycle on never let them fill; after the last frame they do, as the engine says."""
+    rng = np.random.default_rng(0)
+    path = builder((1, 2)).gemm(rng.integers(-4, 4, size=(3, 2)), bits=3).save(tmp_path / "small.onnx")
+    design = gatewright.compile(gatewright.load(path, input="int5"), folding="2x1", memory="streamed")
+    verification = design.verify(rng.integers(-16, 16, size=(5, 2)))
+    assert verification.cycles.fifo_peaks["predicted"] == verification.cycles.fifo_peaks["measured"] == [2, 2]
+    assert design.prediction.peaks == (2, 1)
+
+
+
 @pytest.mark.parametrize("folding", ["3x18,4x12", "2x4,3x5", "1x1,1x1"])
 def test_streamed_weights_give_the_same_integers_in_the_same_cycles(trained, folding):
     frames = np.random.default_rng(0).integers(0, 8, size=(20, 2, 4, 4))
