@@ -12,15 +12,16 @@ from amaranth.lib.wiring import In, Out
 from .counter import wrapping_counter
 from .dot import Lane, choose_lane
 from .elastic import ElasticStages
-from .lanes import check_positive, lane_stream, words
+from .lanes import check_positive, lane_stream, word_stream, words
 from .matrix import weight_words
 from .number import BIPOLAR, IntType
 from .rom import add_rom
 from .rows import Rows, checked_thresholds
 from .rows_gates import RowPipeline, row_stages
 from .schedule import Schedule
-from .threshold import by_word
+from .steps import by_word
 from .unit import Unit
+from .weights import LoadPort
 
 __all__ = ["DepthwiseParameters", "DepthwiseUnit"]
 
@@ -49,6 +50,10 @@ class DepthwiseParameters:
         A type that holds every sum that occurs, if the caller knows better than the input's type says.
     lut
         Inputs of the target's lookup table, 4 or 6.
+    loadable
+        Whether weights and thresholds can be written anew through the input ``load``.
+    weight
+        Of weights to come, as of ``MatrixVectorParameters``.
 
     Raises
     ------
@@ -67,6 +72,8 @@ class DepthwiseParameters:
     lane: str | None = None
     accumulator: IntType | None = None
     lut: int = 4
+    loadable: bool = False
+    weight: IntType | tuple[int, int] | None = None
 
     def __post_init__(self):
         weights = np.array(self.weights, dtype=np.int64)
@@ -78,6 +85,8 @@ class DepthwiseParameters:
             raise ValueError(f"lanes must be at most the {self.channels} channels, not {self.lanes}")
         if self.lane == "serial":
             raise ValueError("lane must be one that takes a whole activation a cycle, not 'serial'")
+        if self.weight is not None and not self.loadable:
+            raise ValueError("weight is what weights that are loaded may be: only of loadable ones")
         if self.thresholds is not None:
             object.__setattr__(self, "output", self.output or BIPOLAR)
             object.__setattr__(self, "thresholds",
@@ -91,7 +100,7 @@ class DepthwiseParameters:
     @cached_property
     def arithmetic(self) -> Lane:
         """What the lanes do."""
-        return choose_lane(self.weights, self.input, self.lane)
+        return choose_lane(self.weights, self.input, self.lane, loadable=self.loadable, weight=self.weight)
 
     @cached_property
     def rows_of(self) -> Rows:
@@ -127,6 +136,27 @@ class DepthwiseParameters:
         """One word of ``lanes`` codes for each word of channels and, within it, each tap."""
         return tuple(weight_words(self.rows_of.codes, self.rows_of.folds, 1, self.weight_bits))
 
+    @cached_property
+    def threshold_words(self) -> tuple[int, ...]:
+        """One word for each word of channels: its thresholds on what lanes sum up."""
+        return tuple(self.rows_of.threshold_words)
+
+    @property
+    def threshold_bits(self) -> int:
+        """Bits of a threshold in ``threshold_words``."""
+        return self.rows_of.threshold_type.bits
+
+    @property
+    def load_words(self) -> tuple[int, ...]:
+        """What to write to ``load``, in order, for these weights and thresholds: as of ``MatrixVectorParameters``."""
+        return self.weight_words + (() if self.thresholds is None else self.threshold_words)
+
+    @property
+    def load_bits(self) -> int:
+        """Bits of a word of ``load``."""
+        levels = 0 if self.thresholds is None else self.thresholds.shape[1] * self.threshold_bits
+        return self.lanes * max(self.weight_bits, levels)
+
     @property
     def schedule(self) -> Schedule:
         """One word of channels is one repetition of the tables."""
@@ -144,19 +174,23 @@ class DepthwiseUnit(Unit):
     -------
     i : In(lane_stream(input, lanes))
         For each word of channels, the taps one after another; padding lanes of a last word mean nothing.
+    load : In(word_stream(load_bits)), of loadable weights only
+        ``load_words``, always ready; after the last word it begins anew. Load while no frame is inside.
     o : Out(lane_stream(output, lanes))
         For each word of channels one word.
 
-    Resources: as many products, accumulators and, for each threshold, comparators as lanes; a ROM of ``phases`` words.
+    Resources: as many products, accumulators and, for each threshold, comparators as lanes; a memory of ``phases``
+    words.
     """
 
     def __init__(self, parameters: DepthwiseParameters):
         p, output = parameters, parameters.output
         assert output is not None  # once the parameters are made
-        super().__init__(parameters, {
-            "i": In(lane_stream(Shape(p.input.bits, p.input.signed), p.lanes)),
-            "o": Out(lane_stream(Shape(output.bits, output.signed), p.lanes)),
-        })
+        ports = {"i": In(lane_stream(Shape(p.input.bits, p.input.signed), p.lanes)),
+                 "o": Out(lane_stream(Shape(output.bits, output.signed), p.lanes))}
+        if p.loadable:
+            ports["load"] = In(word_stream(p.load_bits))
+        super().__init__(parameters, ports)
 
     def elaborate(self, platform):
         m = Module()
@@ -178,12 +212,26 @@ class DepthwiseUnit(Unit):
                 m.d.sync += kept.eq(value)
             return kept
 
-        weights = add_rom(m, platform, p.weight_words, p.lanes * p.weight_bits, phase, fire, name="weights")
+        weights, thresholds = self._constants(m, platform, phase, fire)
         integers = register(self.i.payload.as_value(), 0, "integers")
         control = register(Cat(tap == 0, fold), 0, "control0")
         pipeline = RowPipeline(m, platform, p.rows_of, 1, p.output, p.base, stages.enter, p.taps > 1, p.lut, None,
-                               register)
+                               register, thresholds)
         pipeline.make(self.o.payload, [integers.word_select(lane, p.input.bits) for lane in range(p.lanes)],
                       [weights.word_select(lane, p.weight_bits) for lane in range(p.lanes)],
                       first=control[0], fold=control[1:])
         return m
+
+    def _constants(self, m, platform, phase, fire):
+        """The weights' word in stage 0, and how thresholds are read if not from a ROM."""
+        p = self._parameters
+        width = p.lanes * p.weight_bits
+        if not p.loadable:
+            return add_rom(m, platform, p.weight_words, width, phase, fire, name="weights"), None
+        port = LoadPort(m, self.load, len(p.load_words))
+        weights = port.section(len(p.weight_words)).memory(p.weight_words, width, phase, fire, name="weights")
+        if p.thresholds is None:
+            return weights, None
+        section, of_thresholds = port.section(p.folds), p.lanes * p.thresholds.shape[1] * p.threshold_bits
+        return weights, lambda fold, enable: section.memory(p.threshold_words, of_thresholds, fold, enable,
+                                                            name="thresholds")

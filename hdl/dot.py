@@ -200,10 +200,11 @@ class Lane:
 
 
 def choose_lane(weights: np.ndarray, activations: IntType, kind: str | None = None, *, loadable: bool = False,
-                weight: IntType | None = None) -> Lane:
+                weight: IntType | tuple[int, int] | None = None) -> Lane:
     """The cheapest lane for these weights, or the one that is asked for.
 
-    ``loadable`` weights may become any that the lane's coding holds: any of type ``weight`` if that is given.
+    ``loadable`` weights may become any that the lane's coding holds: if ``weight`` is given, any of that type, or from
+    the first to the second.
 
     Raises
     ------
@@ -211,10 +212,15 @@ def choose_lane(weights: np.ndarray, activations: IntType, kind: str | None = No
         If there is no such lane, or it can hold neither these weights nor these activations.
     """
     values = np.unique(weights)
-    if weight is not None:
+    declared = weight is not None
+    if isinstance(weight, IntType):
         if not weight.holds(values):
             raise ValueError(f"weights must be of {weight}, not {values[0]} to {values[-1]}")
         values = np.array([-1, 1]) if weight.bipolar else np.arange(weight.lo, weight.hi + 1)
+    elif weight is not None:
+        if values[0] < weight[0] or values[-1] > weight[1]:
+            raise ValueError(f"weights must lie from {weight[0]} to {weight[1]}, not {values[0]} to {values[-1]}")
+        values = np.arange(weight[0], weight[1] + 1)
     weight = IntType.spanning(int(values[0]), int(values[-1]))
     signs = set(values.tolist()) <= {-1, 1}
     ternary = set(values.tolist()) <= {-1, 0, 1}
@@ -252,6 +258,6 @@ def choose_lane(weights: np.ndarray, activations: IntType, kind: str | None = No
         kind, simple)
     if kind == "add" and activations.bipolar:
         coding = "binary"
-    ends = () if loadable else (int(values[0]), int(values[-1]))
+    ends = () if loadable and not declared else (int(values[0]), int(values[-1]))
     kept = {"power": powers, "level": some, "binary": ends}.get(coding, ())
     return Lane(kind, coding, activations, weight, kept, loadable)

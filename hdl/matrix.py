@@ -93,8 +93,8 @@ class MatrixVectorParameters:
         Signed bits of the ports of the target's multiplier, such as (25, 18): "multiply" lanes then put the weights of
         two rows into one wherever both products fit. Never, if None.
     weight
-        Type of "loadable" weights to come. By default they may be whatever the chosen lane's coding of the first ones
-        can say.
+        Of "loadable" weights to come: their type, or the least and the greatest. By default they may be whatever the
+        chosen lane's coding of the first ones can say.
 
     Raises
     ------
@@ -117,7 +117,7 @@ class MatrixVectorParameters:
     memory: str = "rom"
     accumulator: IntType | None = None
     multiplier: tuple[int, int] | None = None
-    weight: IntType | None = None
+    weight: IntType | tuple[int, int] | None = None
 
     def __post_init__(self):
         weights = np.array(self.weights, dtype=np.int64)
@@ -136,7 +136,7 @@ class MatrixVectorParameters:
         if self.memory not in MEMORIES:
             raise ValueError(f"memory must be one of {', '.join(MEMORIES)}, not {self.memory!r}")
         if self.weight is not None and self.memory != "loadable":
-            raise ValueError("weight is the type of weights that are loaded: only with memory 'loadable'")
+            raise ValueError("weight is what weights that are loaded may be: only with memory 'loadable'")
         if self.thresholds is not None:
             object.__setattr__(self, "output", self.output or BIPOLAR)
             object.__setattr__(self, "thresholds",

@@ -16,7 +16,7 @@ from .matrix import MatrixVectorParameters, folded_cycles, weight_words
 from .rom import add_rom
 from .rows_gates import RowPipeline
 from .unit import Unit
-from .weights import add_loadable
+from .weights import LoadPort
 
 __all__ = ["MatrixVectorParameters", "MatrixVectorUnit", "folded_cycles", "weight_words"]
 
@@ -150,21 +150,14 @@ class MatrixVectorUnit(Unit):
     def _loadable(self, m, fire, address, width):
         """Memories for weights and thresholds, one port to write both in order."""
         p = self._parameters
-        count, total = len(p.weight_words), len(p.load_words)
-        writes = Signal()
-        place, _ = wrapping_counter(m, total, writes, name="load_place")
-        m.d.comb += [self.load.ready.eq(1), writes.eq(self.load.valid)]
-        weights = add_loadable(m, p.weight_words, width, address, fire, write_addr=place,
-                               write_data=self.load.payload[:width], write_en=writes & (place < count),
-                               name="weights")
+        port = LoadPort(m, self.load, len(p.load_words))
+        weights = port.section(len(p.weight_words)).memory(p.weight_words, width, address, fire, name="weights")
         if p.thresholds is None:
             return weights, None
-        of_thresholds = p.pe * p.thresholds.shape[1] * p.threshold_bits
+        section, of_thresholds = port.section(len(p.threshold_words)), p.pe * p.thresholds.shape[1] * p.threshold_bits
 
         def thresholds(fold, enable):
-            return add_loadable(m, p.threshold_words, of_thresholds, fold, enable, write_addr=place - count,
-                                write_data=self.load.payload[:of_thresholds], write_en=writes & (place >= count),
-                                name="thresholds")
+            return section.memory(p.threshold_words, of_thresholds, fold, enable, name="thresholds")
 
         return weights, thresholds
 

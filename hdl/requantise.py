@@ -21,7 +21,7 @@ from .lanes import check_positive, lane_stream, words
 from .number import IntType
 from .rom import Constants
 from .schedule import Schedule
-from .threshold import by_word
+from .steps import by_word
 from .unit import Unit
 
 __all__ = ["RequantiseParameters", "RequantiseUnit"]

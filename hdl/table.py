@@ -10,12 +10,13 @@ from amaranth.lib.wiring import In, Out
 
 from .counter import wrapping_counter
 from .elastic import ElasticStages
-from .lanes import check_positive, lane_stream, words
+from .lanes import check_positive, lane_stream, word_stream, words
 from .number import IntType
 from .rom import add_rom, packed
 from .schedule import Schedule
-from .threshold import by_word
+from .steps import by_word
 from .unit import Unit
+from .weights import LoadPort
 
 __all__ = ["TableParameters", "TableUnit"]
 
@@ -37,6 +38,8 @@ class TableParameters:
         Types. Of a bipolar input, the column of 0 is not looked at.
     pixels
         Pixels a frame; each begins a word.
+    loadable
+        Whether the tables can be written anew through the input ``load``.
 
     Raises
     ------
@@ -51,6 +54,7 @@ class TableParameters:
     input: IntType
     output: IntType
     pixels: int = 1
+    loadable: bool = False
 
     def __post_init__(self):
         for what in ("channels", "lanes", "pixels"):
@@ -90,8 +94,23 @@ class TableParameters:
         if self.input.bipolar:
             codes, places = codes[:, integers != 0], (integers[integers != 0] > 0).astype(np.int64)
         contents[:, places] = codes[channels]
-        same = (contents == contents[0]).all()
+        same = not self.loadable and (contents == contents[0]).all()
         return contents[:1] if same else contents
+
+    @property
+    def load_words(self) -> tuple[int, ...]:
+        """What to write to ``load``, in order, for these tables: a word for each entry, with those of all lanes.
+
+        The entries of one word of channels follow each other, then those of the next; an entry's place is the low
+        bits of its integer.
+        """
+        lanes = [self.contents(lane).reshape(-1) for lane in range(self.lanes)]
+        return tuple(packed(np.stack(lanes, axis=1), self.output.bits))
+
+    @property
+    def load_bits(self) -> int:
+        """Bits of a word of ``load``."""
+        return self.lanes * self.output.bits
 
     @property
     def schedule(self) -> Schedule:
@@ -105,18 +124,21 @@ class TableUnit(Unit):
     Members
     -------
     i : In(lane_stream(input, lanes))
+    load : In(word_stream(load_bits)), of loadable tables only
+        ``load_words``, always ready; after the last word it begins anew. Load while no frame is inside.
     o : Out(lane_stream(output, lanes))
 
-    Resources: for each lane a ROM of the span, rounded up to a power of two, for each of its channels (once, if they
-    agree); the memory's output register is the unit's.
+    Resources: for each lane a memory of the span, rounded up to a power of two, for each of its channels (once, if they
+    agree and are built in, or there is one table for all); the memory's output register is the unit's.
     """
 
     def __init__(self, parameters: TableParameters):
         p = parameters
-        super().__init__(parameters, {
-            "i": In(lane_stream(Shape(p.input.bits, p.input.signed), p.lanes)),
-            "o": Out(lane_stream(Shape(p.output.bits, p.output.signed), p.lanes)),
-        })
+        ports = {"i": In(lane_stream(Shape(p.input.bits, p.input.signed), p.lanes)),
+                 "o": Out(lane_stream(Shape(p.output.bits, p.output.signed), p.lanes))}
+        if p.loadable:
+            ports["load"] = In(word_stream(p.load_bits))
+        super().__init__(parameters, ports)
 
     def elaborate(self, platform):
         m = Module()
@@ -128,12 +150,17 @@ class TableUnit(Unit):
             stages.gives.eq(1),
             self.i.ready.eq(stages.ready),
         ]
-        codes = []
+        section = None
+        if p.loadable:
+            count = len(p.load_words)
+            section = LoadPort(m, self.load, count).section(count)
+        codes, bits = [], p.output.bits
         for lane in range(p.lanes):
             contents = p.contents(lane)
             entry = self.i.payload[lane].as_unsigned()[: p.address_bits]
             address = Cat(entry, phase) if len(contents) > 1 else entry
-            codes.append(add_rom(m, platform, packed(contents.reshape(-1, 1), p.output.bits), p.output.bits, address,
-                                 stages.fire, name=f"table{lane}"))
+            entries, name = packed(contents.reshape(-1, 1), bits), f"table{lane}"
+            codes.append(add_rom(m, platform, entries, bits, address, stages.fire, name=name) if section is None else
+                         section.memory(entries, bits, address, stages.fire, name=name, first=lane * bits))
         m.d.comb += self.o.payload.as_value().eq(Cat(*codes))
         return m

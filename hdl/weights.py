@@ -17,7 +17,7 @@ from .rom import add_rom
 from .schedule import Schedule
 from .unit import Unit
 
-__all__ = ["WeightStreamer", "WeightStreamerParameters", "add_loadable"]
+__all__ = ["LoadPort", "LoadSection", "WeightStreamer", "WeightStreamerParameters"]
 
 
 @dataclass(frozen=True)
@@ -79,18 +79,60 @@ class WeightStreamer(Unit):
         return m
 
 
-def add_loadable(m: Module, words: Sequence[int], width: int, addr, en, *, write_addr, write_data, write_en, name: str):
-    """Add a memory that holds ``words`` at first, read like a ROM (``rom.add_rom``), and written while ``write_en``."""
-    if len(words) == 1:
-        # One word is read in every cycle: it needs neither address nor output register.
-        held = Signal(width, name=f"{name}_word", init=words[0])
-        with m.If(write_en):
-            m.d.sync += held.eq(write_data)
-        return held
-    m.submodules[name] = memory = Memory(shape=width, depth=len(words), init=words)
-    read, write = memory.read_port(), memory.write_port()
-    m.d.comb += [
-        read.addr.eq(addr), read.en.eq(en),
-        write.addr.eq(write_addr), write.data.eq(write_data), write.en.eq(write_en),
-    ]
-    return read.data
+class LoadPort:
+    """The input ``load`` of a unit: its words fill one memory after another, then the first again.
+
+    It is always ready. The unit computes with what its memories hold, so load while no frame is inside.
+
+    Parameters
+    ----------
+    m
+        The unit's module.
+    stream
+        The port, of plain words.
+    total
+        Words of all sections together.
+    """
+
+    def __init__(self, m: Module, stream, total: int):
+        self._m, self._payload, self._begin = m, stream.payload, 0
+        self._writes = Signal(name="load_writes")
+        self._place, _ = wrapping_counter(m, total, self._writes, name="load_place")
+        m.d.comb += [stream.ready.eq(1), self._writes.eq(stream.valid)]
+
+    def section(self, count: int) -> LoadSection:
+        """The next ``count`` words."""
+        begin, self._begin = self._begin, self._begin + count
+        writes = Signal(name=f"load_writes_{begin}")
+        within = self._place < begin + count
+        self._m.d.comb += writes.eq(self._writes & (within & (self._place >= begin) if begin else within))
+        return LoadSection(self._m, self._place - begin if begin else self._place, self._payload, writes, count)
+
+
+class LoadSection:
+    """Some words of a load port, and the memories beside each other that they fill."""
+
+    def __init__(self, m: Module, place, payload, writes, count: int):
+        self._m, self._place, self._payload, self._writes, self._count = m, place, payload, writes, count
+
+    def memory(self, words: Sequence[int], width: int, addr, en, *, name: str, first: int = 0):
+        """Add a memory that holds ``words`` at first, read like a ROM (``rom.add_rom``).
+
+        A word that is loaded has the new one in ``width`` bits from bit ``first`` on.
+        """
+        m, data = self._m, self._payload[first : first + width]
+        if len(words) != self._count:
+            raise ValueError(f"words must be the section's {self._count}, not {len(words)}")
+        if len(words) == 1:
+            # One word is read in every cycle: it needs neither address nor output register.
+            held = Signal(width, name=f"{name}_word", init=words[0])
+            with m.If(self._writes):
+                m.d.sync += held.eq(data)
+            return held
+        m.submodules[name] = memory = Memory(shape=width, depth=len(words), init=words)
+        read, write = memory.read_port(), memory.write_port()
+        m.d.comb += [
+            read.addr.eq(addr), read.en.eq(en),
+            write.addr.eq(self._place), write.data.eq(data), write.en.eq(self._writes),
+        ]
+        return read.data

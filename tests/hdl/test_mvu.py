@@ -192,7 +192,7 @@ def test_no_bubbles_between_frames(check_unit, pe, simd):
     ({"memory": "tape"}, "memory must be one of rom, streamed, loadable, not 'tape'"),
     ({"lane": "serial", "input": IntType(4), "memory": "streamed"},
      "a serial lane reads each weight once for every bit: its memory must not be 'streamed'"),
-    ({"weight": IntType(4)}, "weight is the type of weights that are loaded: only with memory 'loadable'"),
+    ({"weight": IntType(4)}, "weight is what weights that are loaded may be: only with memory 'loadable'"),
 ])
 def test_parameters_say_what_must_hold(changes, message):
     with pytest.raises(ValueError, match=f"^{message}$"):
