@@ -21,7 +21,7 @@ from .execute import run_golden
 from .folding import Fold
 from .ir import ArgMax, Dense, Graph, IntType, canonical_order
 from .lower import lower
-from .units import same_hardware
+from .units import built_otherwise
 
 __all__ = ["Compiled", "Model", "compile_model", "load"]
 
@@ -37,6 +37,11 @@ class Model:
     @property
     def name(self) -> str:
         return self.graph.name
+
+    @cached_property
+    def loadable_graph(self) -> Graph:
+        """The graph in which weights, thresholds and tables may be those of another training (``passes.LOADABLE``)."""
+        return passes.run(self.imported.graph, passes.LOADABLE)
 
     @property
     def says(self) -> dict[str, str]:
@@ -103,11 +108,16 @@ def compile_model(model: Model, *, folding: Sequence[Fold] | str | None = None, 
     if folding is not None and fps is not None:
         raise UserError("both a folding and a frame rate are given", where="--folding and --fps",
                         remedy="give one of them")
-    graph = passes.run(model.graph, [passes.AppendArgMax()]) if top1 else model.graph
+    graph = _graph(model, memory, top1)
     folds = _folds(model, folding, fps, clock)
     dataflow = lower(graph, folds, lut=lut, memory=memory)
     dataflow = size(dataflow) if depths is None else dataflow.with_depths(depths)
     return Compiled(model, graph, dataflow, tuple(folds), clock, lut, top1, memory)
+
+
+def _graph(model: Model, memory: str, top1: bool) -> Graph:
+    graph = model.loadable_graph if memory == "loadable" else model.graph
+    return passes.run(graph, [passes.AppendArgMax()]) if top1 else graph
 
 
 def _folds(model: Model, wish: Sequence[Fold] | str | None, fps: float | None, clock: float) -> Sequence[Fold]:
@@ -135,7 +145,7 @@ class Compiled:
     @property
     def works(self) -> tuple[folding.Work, ...]:
         """What each layer computes a frame."""
-        return tuple(folding.work_of(self.graph, layer) for layer in self.model.layers)
+        return tuple(folding.work_of(self.graph, layer) for layer in self.graph.nodes if isinstance(layer, Dense))
 
     @property
     def name(self) -> str:
@@ -172,32 +182,34 @@ class Compiled:
         return {name: text.encode() for name, text in self.rtl().items()}
 
     def load_words(self, model: Model) -> dict[str, tuple[int, ...]]:
-        """What turns this design's weights into another model's: for each loadable layer, the words for ``load_LAYER``.
+        """What turns this design into another model's: for each unit of ``dataflow.loadable`` the words for its port
+        ``load_UNIT``.
 
-        Load while no frame is inside. The models must differ in the integers of loadable weights and their thresholds
-        alone.
+        Load while no frame is inside. The models may differ in weights, thresholds and tables; what the host does with
+        the output (:attr:`Graph.final`) is the other model's own.
 
         Raises
         ------
         UserError
             If the design's weights are not loadable, or the other model needs other hardware.
         """
-        if not self.dataflow.loadable:
+        if self.memory != "loadable":
             raise UserError("the weights of this design cannot be loaded", where=self.name,
                             remedy="build it with --weights loadable")
-        remedy = "train it with the same layers, quantisers and activation scales"
-        works = tuple(folding.work_of(model.graph, layer) for layer in model.layers)
+        remedy = "train it with the same layers, quantisers and activation scales, or build it anew"
+        graph = _graph(model, self.memory, self.top1)
+        works = tuple(folding.work_of(graph, layer) for layer in graph.nodes if isinstance(layer, Dense))
         if works != self.works:
             raise UserError("has other layers", where=model.name, remedy=remedy)
-        other = lower(model.graph, self.folds, lut=self.lut, memory=self.memory)
+        other = lower(graph, self.folds, lut=self.lut, memory=self.memory)
         if [stage.name for stage in self.dataflow.stages] != [stage.name for stage in other.stages]:
             raise UserError("needs other units", where=model.name, remedy=remedy)
         words = {}
         for mine, theirs in zip(self.dataflow.stages, other.stages, strict=True):
-            loadable = mine in self.dataflow.loadable
-            if not same_hardware(mine.parameters, theirs.parameters, loadable):
-                raise UserError(f"needs another unit for {mine.name}", where=model.name, remedy=remedy)
-            if loadable:
+            why = built_otherwise(mine.parameters, theirs.parameters)
+            if why is not None:
+                raise UserError(f"needs another {mine.name}: {why}", where=model.name, remedy=remedy)
+            if mine in self.dataflow.loadable:
                 words[mine.name] = theirs.parameters.load_words
         return words
 

@@ -12,7 +12,7 @@ from ..hdl.schedule import Buffer, Queue
 from ..sim.network import Network, Unit
 from ..sim.sizing import size_queues
 from .stream import Edge
-from .units import Parameters, make, ports, resized
+from .units import Parameters, fixed, loadable, make, ports, resized
 
 __all__ = ["Dataflow", "Stage", "size"]
 
@@ -72,8 +72,14 @@ class Dataflow:
 
     @property
     def loadable(self) -> tuple[Stage, ...]:
-        """The layers whose weights can be written while the accelerator runs."""
-        return tuple(stage for stage in self.layers if getattr(stage.parameters, "memory", "") == "loadable")
+        """The units whose weights, thresholds or tables can be written while the accelerator runs."""
+        return tuple(stage for stage in self.stages if loadable(stage.parameters))
+
+    @property
+    def fixed(self) -> tuple[tuple[Stage, str], ...]:
+        """The units with numbers of the model that cannot be written, and what they do with them."""
+        found = ((stage, fixed(stage.parameters)) for stage in self.stages)
+        return tuple((stage, what) for stage, what in found if what is not None)
 
     @property
     def fifos(self) -> tuple[Stage, ...]:

@@ -210,16 +210,18 @@ class _Node:
 class MatMul(_Node):
     """``y = W x`` over integers, of all elements of the input in stream order.
 
-    ``weights`` is int64 ``[out, in]`` with values of ``weight_type``.
+    ``weights`` is int64 ``[out, in]`` with values of ``weight_type``; ``declared`` are the least and the greatest that
+    their quantiser gives, where it is known.
     """
 
     weights: np.ndarray
     weight_type: IntType
+    declared: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Conv(_Node):
-    """A convolution over integers: ``weights`` is int64 ``[out, kh, kw, in / groups]`` of ``weight_type``.
+    """A convolution over integers: ``weights`` is int64 ``[out, kh, kw, in / groups]``, as of :class:`MatMul`.
 
     Input ``(H, W, in)``, output ``(H', W', out)``. Output channel ``o`` sees the input channels of its group,
     ``o // (out / groups)``. Padding and inserted zeros are the integer 0, whatever the input's type.
@@ -229,6 +231,7 @@ class Conv(_Node):
     weight_type: IntType
     window: Window
     groups: int = 1
+    declared: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -314,6 +317,7 @@ class Dense(_Node):
     window: Window | None = None
     groups: int = 1
     base: int = 0
+    declared: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, eq=False)

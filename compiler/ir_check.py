@@ -144,6 +144,9 @@ def _product(node: MatMul | Conv | Dense, source: Value, shape: tuple[int, ...],
     _demand(node.weights.shape[-1] == columns and node.output.shape == shape, node.name,
             f"has weights of shape {node.weights.shape} from {source.shape} to {node.output.shape}")
     _demand(node.weight_type.holds(node.weights), node.name, f"has weights that are not {node.weight_type}")
+    least, greatest = node.declared or (node.weight_type.lo, node.weight_type.hi)
+    _demand(least <= node.weights.min() and node.weights.max() <= greatest, node.name,
+            f"has weights beyond {least} to {greatest}, as declared")
 
 
 def _grouped(node: Conv | Dense, source: Value) -> None:

@@ -53,13 +53,10 @@ def lower_dense(lowering: Lowering, node: Dense, fold: Fold) -> None:
                 edge = _window(lowering, node, fold, work, source, edge, name)
     edge = lowering.regroup(edge, fold.simd, node.name, name)
     edge = lowering.fifo(edge, node.name, name)
-    loadable = lowering.memory == "loadable"
-    # Sums of weights to come are as wide as their type allows, not as these weights make them.
-    output = None if loadable and node.thresholds is None else node.output.type
     unit = MatrixVectorParameters(
-        node.weights, fold.pe, fold.simd, node.thresholds, lowering.lut, input=edge.type, output=output,
-        base=node.base, groups=work.groups, positions=work.positions, memory=lowering.memory,
-        weight=node.weight_type if loadable else None)
+        node.weights, fold.pe, fold.simd, node.thresholds, lowering.lut, input=edge.type,
+        output=node.output.type, base=node.base, groups=work.groups, positions=work.positions, memory=lowering.memory,
+        weight=_to_come(lowering, node))
     assert unit.output is not None
     inputs = [edge]
     if lowering.memory == "streamed":
@@ -68,6 +65,11 @@ def lower_dense(lowering: Lowering, node: Dense, fold: Fold) -> None:
     index = np.arange(node.output.elements, dtype=np.int32).reshape(-1, per_group)
     output = Edge("", node.output.name, unit.output, grouped(index, fold.pe), per_group, node.output.elements)
     lowering.give(node.output, lowering.append(name, node.name, unit, inputs, output))
+
+
+def _to_come(lowering: Lowering, node: Dense) -> IntType | tuple[int, int] | None:
+    """What loadable weights may be."""
+    return (node.declared or node.weight_type) if lowering.loadable else None
 
 
 def _weights(lowering: Lowering, node: Dense, unit: MatrixVectorParameters, name: str) -> Edge:
@@ -169,5 +171,6 @@ def _depthwise(lowering: Lowering, node: Dense, fold: Fold, source: Value, edge:
         edge = lowering.regroup(edge, lanes, node.name, name)
     edge = lowering.fifo(edge, node.name, name)
     unit = DepthwiseParameters(node.weights, lanes, edge.type, node.thresholds, node.output.type, node.base,
-                               node.output.pixels)
+                               node.output.pixels, lut=lowering.lut, loadable=lowering.loadable,
+                               weight=_to_come(lowering, node))
     lowering.give(node.output, lowering.append(name, node.name, unit, [edge], stream("", node.output, lanes)))

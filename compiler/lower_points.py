@@ -33,7 +33,7 @@ def _append(lowering: Lowering, node: Threshold | Requantise | Table, name: str,
 def lower_threshold(lowering: Lowering, node: Threshold) -> None:
     edge, repeats = _source(lowering, node)
     unit = ThresholdParameters(np.tile(node.thresholds, (repeats, 1)), np.tile(node.falling, repeats), edge.lanes,
-                               edge.type, node.output.type, node.base, edge.pixels)
+                               edge.type, node.output.type, node.base, edge.pixels, lowering.loadable)
     first = node.input == lowering.graph.input.name and not any(stage.name == "quantise" for stage in lowering.stages)
     name = "quantise" if first else lowering.name("threshold")
     _append(lowering, node, name, unit, edge)
@@ -49,5 +49,6 @@ def lower_requantise(lowering: Lowering, node: Requantise) -> None:
 def lower_table(lowering: Lowering, node: Table) -> None:
     edge, repeats = _source(lowering, node)
     table = node.table if len(node.table) == 1 else np.tile(node.table, (repeats, 1))
-    unit = TableParameters(table, node.first, edge.pixel, edge.lanes, edge.type, node.output.type, edge.pixels)
+    unit = TableParameters(table, node.first, edge.pixel, edge.lanes, edge.type, node.output.type, edge.pixels,
+                           lowering.loadable)
     _append(lowering, node, lowering.name("table"), unit, edge)

@@ -35,6 +35,11 @@ class Lowering:
         self._readers[graph.output] += 1
         self._names: Counter[str] = Counter()
 
+    @property
+    def loadable(self) -> bool:
+        """Whether what the model was trained to can be written while the accelerator runs."""
+        return self.memory == "loadable"
+
     def name(self, kind: str) -> str:
         """A name for the next unit of a kind: conv0, conv1, …"""
         self._names[kind] += 1

@@ -27,7 +27,7 @@ from ..hdl.window import WindowParameters, WindowUnit
 from ..hdl.window_parallel import ParallelWindowParameters, ParallelWindowUnit
 from .stream import Edge
 
-__all__ = ["KINDS", "Parameters", "make", "ports", "resized", "same_hardware"]
+__all__ = ["KINDS", "Parameters", "built_otherwise", "fixed", "loadable", "make", "ports", "resized"]
 
 Parameters = (
     AddParameters | ArgMaxParameters | ConcatParameters | DepthwiseParameters | FifoParameters | ForkParameters
@@ -103,13 +103,39 @@ def resized(parameters: Parameters, depth: int) -> Parameters:
     return replace(parameters, depth=depth)
 
 
-def same_hardware(one: Parameters, other: Parameters, loadable: bool = False) -> bool:
-    """Whether two units are the same but for their depth and, where ``loadable``, for weights and thresholds."""
+def loadable(parameters: Parameters) -> bool:
+    """Whether a unit has a port ``load``."""
+    return getattr(parameters, "loadable", False) or getattr(parameters, "memory", "") == "loadable"
+
+
+def fixed(parameters: Parameters) -> str | None:
+    """What of a model is built into a unit that has no port ``load``, and differs between trainings."""
+    match parameters:
+        case AddParameters() if set(parameters.multipliers) != {1}:
+            return f"multiplies by {' and '.join(map(str, parameters.multipliers))}"
+        case RequantiseParameters():
+            return "scales by built-in multipliers"
+    return None
+
+
+_LOADED = {DepthwiseParameters: ("weights", "thresholds"), MatrixVectorParameters: ("weights", "thresholds"),
+           TableParameters: ("table",), ThresholdParameters: ("thresholds", "falling")}
+
+
+def built_otherwise(one: Parameters, other: Parameters) -> str | None:
+    """How two units differ, other than in depth and in what is loaded into them; None if they do not."""
     if type(one) is not type(other):
-        return False
-    if loadable and (one.load_bits, one.arithmetic, one.threshold_bits) != (
-            other.load_bits, other.arithmetic, other.threshold_bits):
-        return False
-    given = {"depth"} | ({"weights", "thresholds", "accumulator"} if loadable else set())
-    return all(np.array_equal(getattr(one, field.name), getattr(other, field.name))
-               for field in fields(one) if field.name not in given)
+        return f"{KINDS[type(other)]}, not {KINDS[type(one)]}"
+    given = _LOADED.get(type(one), ()) if loadable(one) else ()
+    for field in fields(one):
+        mine, theirs = getattr(one, field.name), getattr(other, field.name)
+        if field.name in given:
+            if np.shape(mine) != np.shape(theirs):
+                return f"{field.name} of shape {list(np.shape(theirs))}, not {list(np.shape(mine))}"
+        elif field.name != "depth" and not np.array_equal(mine, theirs):
+            if isinstance(mine, np.ndarray):
+                return f"its {field.name} is built in and differs"
+            mine, theirs = (" and ".join(map(str, each)) if isinstance(each, tuple) else each
+                            for each in (mine, theirs))
+            return f"{field.name} {theirs}, not {mine}"
+    return None

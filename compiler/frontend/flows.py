@@ -32,12 +32,14 @@ class Constant:
 class Weights:
     """Quantised constants: ``codes`` (int64) times ``scale`` (float32, of the same shape).
 
-    ``bipolar`` tells that their quantiser knows -1 and +1 only.
+    ``bipolar`` tells that their quantiser knows -1 and +1 only; ``declared`` are the least and the greatest code of
+    any other quantiser.
     """
 
     codes: np.ndarray
     scale: np.ndarray
     bipolar: bool = False
+    declared: tuple[int, int] | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:

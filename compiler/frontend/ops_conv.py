@@ -66,7 +66,7 @@ def conv_transpose(walk: Walk, node: NodeProto) -> None:
         joined = np.moveaxis(split, 1, 2).reshape(groups * array.shape[1], channels // groups, *array.shape[2:])
         return np.flip(joined, axis=tuple(range(2, joined.ndim)))
 
-    weights = Weights(turned(weights.codes), turned(weights.scale), weights.bipolar)
+    weights = replace(weights, codes=turned(weights.codes), scale=turned(weights.scale))
     _emit(walk, node, data, weights, window, groups, len(weights.codes), crop)
 
 
@@ -104,7 +104,7 @@ def _emit(walk: Walk, node: NodeProto, data: Data, weights: Weights, window: Win
     if min(rows, columns) < 1:
         raise refuse(node, f"has a kernel of {list(window.kernel)} that is larger than the image, "
                      f"{list(data.shape[2:])} with its padding", "use a smaller kernel, or more padding")
-    result = product(walk, node, data, Weights(codes, scale, weights.bipolar), window=window, groups=groups)
+    result = product(walk, node, data, replace(weights, codes=codes, scale=scale), window=window, groups=groups)
     order = natural((1, outputs, rows, columns))
     if crop and any(crop):
         if crop[0] + crop[2] >= rows or crop[1] + crop[3] >= columns:

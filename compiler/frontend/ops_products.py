@@ -51,9 +51,9 @@ def product(walk: Walk, node: NodeProto, data: Data, weights: Weights, *, window
     name, kind = node.output[0], kind_of(codes, weights.bipolar)
     value = Value(name, shape, IntType.spanning(least, greatest), least, greatest, origin=name)
     if window is None:
-        walk.emit(MatMul(walk.node_name(node), base.name, value, codes, kind))
+        walk.emit(MatMul(walk.node_name(node), base.name, value, codes, kind, weights.declared))
     else:
-        walk.emit(Conv(walk.node_name(node), base.name, value, codes, kind, window, groups))
+        walk.emit(Conv(walk.node_name(node), base.name, value, codes, kind, window, groups, weights.declared))
     order = np.arange(value.elements, dtype=np.int64).reshape(1, *shape)
     return Data(value, Chain(scale, divisor=data.chain.divisor), order)
 
@@ -135,7 +135,7 @@ def _linear(walk: Walk, node: NodeProto, transposed: bool) -> Data:
     rows = data.shape[1] if len(data.shape) == 4 else 1
     shape = (rows, pixels // rows, inputs)
     image = as_stream(walk, node, data, shape, data.order.reshape(-1))
-    tap = Weights(weights.codes[:, None, None], weights.scale[:, None, None], weights.bipolar)
+    tap = replace(weights, codes=weights.codes[:, None, None], scale=weights.scale[:, None, None])
     result = product(walk, node, image, tap, window=Window((1, 1)))
     return replace(result, order=result.order.reshape(*data.shape[:-1], outputs))
 
@@ -145,7 +145,7 @@ def _matrix(walk: Walk, node: NodeProto, transposed: bool) -> Weights:
     weights = read_weights(walk, node, 1, axis=0 if transposed else 1)
     if len(weights.shape) != 2:
         raise refuse(node, f"has weights of shape {list(weights.shape)}; supported are matrices", "use linear layers")
-    return weights if transposed else Weights(weights.codes.T, weights.scale.T, weights.bipolar)
+    return weights if transposed else replace(weights, codes=weights.codes.T, scale=weights.scale.T)
 
 
 def _absorbed(walk: Walk, node: NodeProto, data: Data, weights: Weights) -> tuple[Data, Weights]:
@@ -156,4 +156,4 @@ def _absorbed(walk: Walk, node: NodeProto, data: Data, weights: Weights) -> tupl
         data = arrange(walk, node, data)
         flat = data.order.reshape(-1)
     columns = np.argsort(flat)
-    return data, Weights(weights.codes[:, columns], weights.scale[:, columns], weights.bipolar)
+    return data, replace(weights, codes=weights.codes[:, columns], scale=weights.scale[:, columns])

@@ -48,12 +48,12 @@ def quant(walk: Walk, node: NodeProto) -> None:
     rounding = _rounding(walk, node, "ROUND")
     if constant:
         latent, scale = _latent(walk, node, scale)
-        bipolar = signed and bits == 1
-        if bipolar:
+        if signed and bits == 1:
             codes = np.where(latent / scale >= 0, 1, -1).astype(np.int64)
-        else:
-            codes = Uniform(scale, *_range(bits, signed, narrow), rounding)(latent)
-        walk.set(node, Weights(codes, scale, bipolar))
+            walk.set(node, Weights(codes, scale, bipolar=True))
+            return
+        declared = _range(bits, signed, narrow)
+        walk.set(node, Weights(Uniform(scale, *declared, rounding)(latent), scale, declared=declared))
         return
     data, divisor = fit(walk, node, walk.data(node), scale)
     if signed and bits == 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,7 +37,7 @@ def move(walk: Walk, node: NodeProto, kind: str, function: Callable[[np.ndarray]
     if isinstance(flow, Constant):
         result: Flow = Constant(function(flow.array))
     elif isinstance(flow, Weights):
-        result = Weights(function(flow.codes), function(flow.scale), flow.bipolar)
+        result = replace(flow, codes=function(flow.codes), scale=function(flow.scale))
     else:
         order = function(flow.order)
         if not order.ndim or order.shape[0] != 1:

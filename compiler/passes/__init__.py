@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from ..ir import Graph
 from ..ir_check import verify
 from .append_argmax import AppendArgMax
+from .declare_weights import DeclareWeights
 from .flip_falling import FlipFalling
 from .fuse_thresholds import FuseThresholds
 from .infer_types import InferTypes
@@ -19,9 +20,9 @@ from .sink_max_pool import SinkMaxPool
 from .tabulate import Tabulate
 from .trim_thresholds import TrimThresholds
 
-__all__ = ["PIPELINE", "AppendArgMax", "FlipFalling", "FuseThresholds", "InferTypes", "MergeThresholds", "Pass",
-           "RemoveUnused", "ReplaceThresholds", "SettleThresholds", "SimplifyAdds", "SinkMaxPool", "Tabulate",
-           "TrimThresholds", "run"]
+__all__ = ["LOADABLE", "PIPELINE", "AppendArgMax", "DeclareWeights", "FlipFalling", "FuseThresholds", "InferTypes",
+           "MergeThresholds", "Pass", "RemoveUnused", "ReplaceThresholds", "SettleThresholds", "SimplifyAdds",
+           "SinkMaxPool", "Tabulate", "TrimThresholds", "run"]
 
 Pass = Callable[[Graph], Graph]
 
@@ -40,6 +41,23 @@ PIPELINE: tuple[Pass, ...] = (
     FuseThresholds(),     # product and few thresholds -> what one unit computes
     InferTypes(),         # the narrowest types of what is left
 )
+
+LOADABLE: tuple[Pass, ...] = (
+    RemoveUnused(),
+    DeclareWeights(),     # from here on, any weights of the same quantisers
+    InferTypes(loadable=True),
+    Tabulate(loadable=True),
+    SettleThresholds(loadable=True),
+    MergeThresholds(),
+    SinkMaxPool(),
+    FlipFalling(loadable=True),
+    InferTypes(loadable=True),
+    TrimThresholds(loadable=True),
+    ReplaceThresholds(loadable=True),
+    FuseThresholds(loadable=True),
+    InferTypes(loadable=True),
+)
+"""The same for weights that are loaded while the accelerator runs: nothing that is built depends on what they are."""
 
 
 def run(graph: Graph, passes: Iterable[Pass] = PIPELINE) -> Graph:

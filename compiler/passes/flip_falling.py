@@ -12,15 +12,18 @@ import numpy as np
 from ..ir import Conv, Graph, IntType, MatMul, Node, Threshold
 from .readers import sole_readers
 
-__all__ = ["FlipFalling"]
+__all__ = ["FlipFalling", "mirrored"]
 
 
 @dataclass(frozen=True)
 class FlipFalling:
     """Negate the falling channels of every MatMul or Conv that a Threshold alone reads.
 
-    Not where a negated weight would need another bit. All other Thresholds keep their directions.
+    Not where a negated weight would need another bit or, if ``loadable``, where one of those that may come would. All
+    other Thresholds keep their directions.
     """
+
+    loadable: bool = False
 
     def __call__(self, graph: Graph) -> Graph:
         sole = sole_readers(graph)
@@ -32,7 +35,7 @@ class FlipFalling:
                 if isinstance(reader, Threshold) and reader.falling.any():
                     rows = reader.falling.reshape(-1, *[1] * (node.weights.ndim - 1))
                     weights = np.where(rows, -node.weights, node.weights)
-                    if node.weight_type.holds(weights):
+                    if mirrored(node) if self.loadable else node.weight_type.holds(weights):
                         low, high = min(node.output.lo, -node.output.hi), max(node.output.hi, -node.output.lo)
                         # These are no longer the model's accumulators: the interval widens, the origin goes.
                         output = replace(node.output, lo=low, hi=high, type=IntType.spanning(low, high), origin=None,
@@ -44,3 +47,9 @@ class FlipFalling:
                                falling=np.zeros_like(node.falling))
             nodes.append(node)
         return graph.with_nodes(nodes)
+
+
+def mirrored(node: MatMul | Conv) -> bool:
+    """Whether the weights that may come are, negated, such weights again."""
+    least, greatest = node.declared or (node.weight_type.lo, node.weight_type.hi)
+    return least == -greatest

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..ir import Conv, Dense, Graph, MatMul, Node, Threshold
+from .flip_falling import mirrored
 from .readers import sole_readers
 
 __all__ = ["FuseThresholds"]
@@ -16,10 +17,12 @@ __all__ = ["FuseThresholds"]
 class FuseThresholds:
     """Make every MatMul and Conv a Dense, with the Threshold that alone reads it if it rises and has few ``levels``.
 
-    The accumulator's type is left to InferTypes.
+    The accumulator's type is left to InferTypes. If ``loadable``, only thresholds are fused that rise whatever they
+    become, since falling channels can be flipped.
     """
 
     levels: int = 3
+    loadable: bool = False
 
     def __call__(self, graph: Graph) -> Graph:
         sole = sole_readers(graph)
@@ -29,7 +32,7 @@ class FuseThresholds:
             if isinstance(node, MatMul | Conv):
                 reader = sole.get(node.output.name)
                 if not (isinstance(reader, Threshold) and reader.thresholds.shape[1] <= self.levels
-                        and not reader.falling.any()):
+                        and not reader.falling.any() and (mirrored(node) or not self.loadable)):
                     reader = None
                 else:
                     fused.add(reader.name)
@@ -44,6 +47,6 @@ def _dense(product: MatMul | Conv, threshold: Threshold | None) -> Dense:
     weights = np.ascontiguousarray(product.weights.reshape(len(product.weights), -1))
     if threshold is None:
         return Dense(product.name, product.input, product.output, weights, product.weight_type, product.output.type,
-                     None, window, groups)
+                     None, window, groups, declared=product.declared)
     return Dense(product.name, product.input, threshold.output, weights, product.weight_type, product.output.type,
-                 threshold.thresholds, window, groups, threshold.base)
+                 threshold.thresholds, window, groups, threshold.base, product.declared)

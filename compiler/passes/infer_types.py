@@ -28,6 +28,7 @@ from ..ir import (
 )
 from .intervals import (
     Interval,
+    any_interval,
     count_steps,
     dot_interval,
     moved_interval,
@@ -49,11 +50,15 @@ class InferTypes:
     Intervals are found channel by channel. Codes have a type that holds every code of their thresholds, every entry of
     their table, whether it is reached or not; what only moves integers keeps the type of what it moves.
 
+    If ``loadable``, the intervals are those of any weights, thresholds and tables of the same types and shapes.
+
     Raises
     ------
     UserError
         If a sum may need more than 62 bits; the message names the node.
     """
+
+    loadable: bool = False
 
     def __call__(self, graph: Graph) -> Graph:
         values, intervals = {graph.input.name: graph.input}, {graph.input.name: _constant(graph.input)}
@@ -61,7 +66,7 @@ class InferTypes:
         for node in graph.nodes:
             if not isinstance(node, Elementwise | Quantise):
                 node, interval = _visit(node, [values[name] for name in node.inputs],
-                                        [intervals[name] for name in node.inputs])
+                                        [intervals[name] for name in node.inputs], self.loadable)
                 values[node.output.name], intervals[node.output.name] = node.output, interval
             elif isinstance(node, Quantise):
                 output = replace(node.output, lo=node.quantiser.lo, hi=node.quantiser.hi)
@@ -75,7 +80,7 @@ def _constant(value: Value) -> Interval:
     return np.full(value.channels, value.lo, dtype=np.int64), np.full(value.channels, value.hi, dtype=np.int64)
 
 
-def _visit(node: Node, sources: list[Value], intervals: list[Interval]):
+def _visit(node: Node, sources: list[Value], intervals: list[Interval], loadable: bool):
     """The node with its output's interval and type, and that interval channel by channel."""
     assert isinstance(node.output, Value)
     source, (low, high) = sources[0], intervals[0]
@@ -83,19 +88,26 @@ def _visit(node: Node, sources: list[Value], intervals: list[Interval]):
     changes = {}
     match node:
         case MatMul() | Conv():
-            interval = _products(node, source, low, high)
+            interval = _products(node, source, low, high, loadable)
         case Dense():
-            interval = _products(node, source, low, high)
-            changes["accumulator"] = IntType.spanning(*_partial(node, source, low, high))
-            if node.thresholds is not None:
+            interval = _products(node, source, low, high, loadable)
+            ends = _hull(interval) if loadable else _partial(node, source, low, high)
+            changes["accumulator"] = IntType.spanning(*ends)
+            if node.thresholds is not None and loadable:
+                interval, kind = _any_codes(node.output, node.thresholds, node.base)
+            elif node.thresholds is not None:
                 rising = np.zeros(len(node.weights), dtype=np.bool_)
                 interval, kind = _codes(node.output, interval, node.thresholds, rising, node.base)
+        case Threshold() if loadable:
+            interval, kind = _any_codes(node.output, node.thresholds, node.base)
         case Threshold():
             interval, kind = _codes(node.output, (low, high), node.thresholds, node.falling, node.base)
         case Requantise():
             _demand_bits(node, _reach((low, high)) * _reach((node.multiplier,)) + _reach((node.offset,)))
             ends = np.stack([low, high]) * node.multiplier + node.offset >> node.shift
             interval, kind = _sorted(np.clip(ends, node.lo, node.hi)), IntType.spanning(node.lo, node.hi)
+        case Table() if loadable:
+            interval, kind = _constant(node.output), node.output.type
         case Table():
             interval = table_interval(node.table, node.first, (low, high))
             bipolar = node.output.type.bipolar
@@ -125,8 +137,17 @@ def _visit(node: Node, sources: list[Value], intervals: list[Interval]):
     return replace(node, output=output, **changes), interval
 
 
-def _products(node: MatMul | Conv | Dense, source: Value, low: np.ndarray, high: np.ndarray) -> Interval:
+def _products(node: MatMul | Conv | Dense, source: Value, low: np.ndarray, high: np.ndarray,
+              loadable: bool) -> Interval:
     """The range of the sums."""
+    if loadable:
+        weights = node.declared or (node.weight_type.lo, node.weight_type.hi)
+        _demand_bits(node, float(node.weights[0].size) * _reach((np.array(weights),)) * _reach((low, high)))
+        window = None if isinstance(node, MatMul) else node.window
+        low, high = (np.atleast_2d(_seen(node, source, bound)) for bound in (low, high))
+        ends = any_interval(weights, window, (source.shape[0], source.shape[-2] if window else 1), low, high)
+        least, greatest = (np.broadcast_to(end, len(node.weights)) for end in ends)
+        return least, greatest
     rows = node.weights.reshape(len(node.weights), -1)
     _demand_bits(node, np.abs(rows).sum(axis=1, dtype=np.float64).max() * _reach((low, high)))
     low, high = _seen(node, source, low), _seen(node, source, high)
@@ -167,6 +188,19 @@ def _codes(value: Value, interval: Interval, thresholds: np.ndarray, falling: np
     if value.type.bipolar:
         return (2 * low - 1, 2 * high - 1), value.type
     return (base + low, base + high), IntType.spanning(base, base + thresholds.shape[1])
+
+
+def _any_codes(value: Value, thresholds: np.ndarray, base: int) -> tuple[Interval, IntType]:
+    """All codes that any thresholds give."""
+    levels = thresholds.shape[1]
+    lo, hi = (-1, 1) if value.type.bipolar else (base, base + levels)
+    kind = value.type if value.type.bipolar else IntType.spanning(lo, hi)
+    return (np.full(value.channels, lo), np.full(value.channels, hi)), kind
+
+
+def _hull(interval: Interval) -> tuple[int, int]:
+    """The least and the greatest of all, and 0."""
+    return int(interval[0].min(initial=0)), int(interval[1].max(initial=0))
 
 
 def _reach(arrays: tuple[np.ndarray, ...]) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..ir import Window
 
-__all__ = ["Interval", "count_all", "count_steps", "dot_interval", "moved_interval", "partial_interval",
+__all__ = ["Interval", "any_interval", "count_all", "count_steps", "dot_interval", "moved_interval", "partial_interval",
            "pool_interval", "table_interval", "window_interval"]
 
 Interval = tuple[np.ndarray, np.ndarray]
@@ -66,6 +66,17 @@ def window_interval(weights: np.ndarray, window: Window, size: tuple[int, int], 
     least = np.minimum(at_low, at_high).sum(axis=2) @ inside
     greatest = np.maximum(at_low, at_high).sum(axis=2) @ inside
     return least.min(axis=1), greatest.max(axis=1)
+
+
+def any_interval(weights: tuple[int, int], window: Window | None, size: tuple[int, int], low: np.ndarray,
+                 high: np.ndarray) -> Interval:
+    """Of sums with any weights from one to another: inputs in [low, high], each ``[rows, depth]``, at every tap.
+
+    Without a window, the depth is that of the whole sum.
+    """
+    corners = np.stack([weight * end for weight in weights for end in (low, high)])
+    each = corners.min(axis=0).sum(axis=1), corners.max(axis=0).sum(axis=1)
+    return each if window is None else pool_interval(window, size, each)
 
 
 def pool_interval(window: Window, size: tuple[int, int], interval: Interval) -> Interval:

@@ -26,7 +26,8 @@ _MAX_BITS = 62
 class ReplaceThresholds:
     """Replace Thresholds of more than ``levels`` levels by a Requantise or, on ``span`` integers, a Table.
 
-    Where neither is possible, up to ``stored`` thresholds of all different channels together stay what they are.
+    Where neither is possible, up to ``stored`` thresholds of all different channels together stay what they are. If
+    ``loadable``, those on signs become a table for each channel, equal or not.
 
     Raises
     ------
@@ -37,6 +38,7 @@ class ReplaceThresholds:
     levels: int = 255
     span: int = 4096
     stored: int = 1 << 16
+    loadable: bool = False
 
     def __call__(self, graph: Graph) -> Graph:
         return graph.with_nodes(self._replaced(node, graph.value(node.input)) if isinstance(node, Threshold) else node
@@ -44,7 +46,7 @@ class ReplaceThresholds:
 
     def _replaced(self, node: Threshold, source: Value) -> Threshold | Requantise | Table:
         if source.type.bipolar:
-            return _table(node, source)
+            return _table(node, source, self.loadable)
         if node.thresholds.shape[1] <= self.levels:
             return node
         for even in (False, True):
@@ -62,11 +64,12 @@ class ReplaceThresholds:
                         "or by a power of two without normalisation")
 
 
-def _table(node: Threshold, source: Value) -> Table:
+def _table(node: Threshold, source: Value, loadable: bool = False) -> Table:
     integers = np.arange(source.lo, source.hi + 1)
     codes = count_all(integers, node.thresholds, node.falling)
     codes = 2 * codes - 1 if node.output.type.bipolar else node.base + codes
-    return Table(node.name, node.input, node.output, codes[:1] if (codes == codes[0]).all() else codes, source.lo)
+    codes = codes[:1] if not loadable and (codes == codes[0]).all() else codes
+    return Table(node.name, node.input, node.output, codes, source.lo)
 
 
 def _scaled(node: Threshold, source: Value, even: bool) -> Requantise | None:

@@ -20,6 +20,8 @@ __all__ = ["SettleThresholds", "Settled", "check_finite", "settle"]
 
 # Bounds the thresholds searched at once, so that a bisection's arrays stay in caches.
 _BLOCK = 1 << 18
+# Levels up to which thresholds stay thresholds whatever they are (``ReplaceThresholds``).
+_EVERY = 255
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +37,8 @@ class Settled:
 class SettleThresholds:
     """Replace every Elementwise and each Quantise after it by one Threshold.
 
-    Only codes that the interval reaches get a threshold. ``exhaustive`` is the largest number of (integer, channel)
+    Only codes that the interval reaches get a threshold, unless ``loadable``: then, up to 255, all codes do.
+    ``exhaustive`` is the largest number of (integer, channel)
     pairs for which the thresholds are compared with the expression on every integer of the interval; beyond it, that
     the expression stays finite at both ends proves that bisection applies.
 
@@ -46,6 +49,7 @@ class SettleThresholds:
     """
 
     exhaustive: int = 1 << 22
+    loadable: bool = False
 
     def __call__(self, graph: Graph) -> Graph:
         floats = {node.output: node for node in graph.nodes if isinstance(node, Elementwise)}
@@ -60,25 +64,27 @@ class SettleThresholds:
                     raise UserError(f"is not monotone, and has too many integers for a table: {source.lo} to "
                                     f"{source.hi}", where=f"node {before.name!r}",
                                     remedy="put a quantiser of at most 12 bits before it")
-                found = settle(before.chain, node.quantiser, source, before.name, self.exhaustive)
+                found = settle(before.chain, node.quantiser, source, before.name, self.exhaustive,
+                               every=self.loadable and node.quantiser.levels <= _EVERY)
                 base = 0 if node.output.type.bipolar else found.base
                 node = Threshold(node.name, source.name, node.output, found.thresholds, found.falling, base)
             nodes.append(node)
         return graph.with_nodes(nodes)
 
 
-def settle(chain: Chain, quantiser: Quantiser, source: Value, name: str, exhaustive: int = 1 << 22) -> Settled:
+def settle(chain: Chain, quantiser: Quantiser, source: Value, name: str, exhaustive: int = 1 << 22, *,
+           every: bool = False) -> Settled:
     """The thresholds, directions and base of the codes of ``quantiser`` after a monotone ``chain``.
 
     ``source`` gives the interval and the channels. Levels that all channels meet everywhere or nowhere are left out, as
-    long as one is left.
+    long as one is left, unless ``every`` level is wanted.
     """
     channels = source.channels
     check_finite(chain, np.array([[source.lo], [source.hi]]), channels, name)
     falling = np.broadcast_to(chain.slope() < 0, (channels,))
     ends = np.stack([_steps(chain, quantiser, np.full((1, channels), end)) for end in (source.lo, source.hi)])
-    least = min(int(ends.min()), quantiser.levels - 1)
-    levels = np.arange(least + 1, max(int(ends.max()), least + 1) + 1)
+    least = 0 if every else min(int(ends.min()), quantiser.levels - 1)
+    levels = np.arange(least + 1, (quantiser.levels if every else max(int(ends.max()), least + 1)) + 1)
     block = max(1, _BLOCK // channels)
     thresholds = np.concatenate([_bisect(chain, quantiser, source, falling, levels[begin:begin + block])
                                  for begin in range(0, len(levels), block)]).T.copy()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..float32 import Chain, Quantiser
+from ..float32 import Chain, Quantiser, Steps, Uniform
 from ..ir import Elementwise, Graph, Node, Quantise, Table, Threshold, Value
 from .settle_thresholds import check_finite
 
@@ -21,6 +21,8 @@ __all__ = ["Tabulate"]
 class Tabulate:
     """Replace a Quantise after an Elementwise that is not monotone; ``span`` integers are few.
 
+    If ``loadable``, whatever the codes are becomes a table, with a row for each channel if a constant has one.
+
     Raises
     ------
     UserError
@@ -28,6 +30,7 @@ class Tabulate:
     """
 
     span: int = 4096
+    loadable: bool = False
 
     def __call__(self, graph: Graph) -> Graph:
         floats = {node.output: node for node in graph.nodes if isinstance(node, Elementwise)}
@@ -37,16 +40,19 @@ class Tabulate:
                 before = floats[node.input]
                 source = graph.value(before.input)
                 if source.hi - source.lo < self.span:
-                    node = _tabulated(node, before, source)
+                    node = _tabulated(node, before, source, self.loadable)
             nodes.append(node)
         read = {name for node in nodes for name in node.inputs}
         return graph.with_nodes(node for node in nodes if not isinstance(node, Elementwise) or node.output in read)
 
 
-def _tabulated(node: Quantise, before: Elementwise, source: Value) -> Table | Threshold:
+def _tabulated(node: Quantise, before: Elementwise, source: Value, loadable: bool) -> Table | Threshold:
     integers = np.arange(source.lo, source.hi + 1)[:, None]
     check_finite(before.chain, integers, source.channels, before.name)
     codes = _codes(before.chain, node.quantiser, integers, source.channels)
+    if loadable:
+        table = codes if _by_channel(before.chain, node.quantiser) else codes[:1]
+        return Table(node.name, source.name, node.output, table.copy(), source.lo)
     steps = np.diff(codes, axis=1)
     if (node.output.type.bipolar or codes.max() > codes.min()) and (
             ((steps >= 0).all(axis=1) | (steps <= 0).all(axis=1)).all()):
@@ -59,6 +65,15 @@ def _tabulated(node: Quantise, before: Elementwise, source: Value) -> Table | Th
                          0 if node.output.type.bipolar else base)
     table = codes[:1] if (codes == codes[0]).all() else codes
     return Table(node.name, source.name, node.output, table.copy(), source.lo)
+
+
+def _by_channel(chain: Chain, quantiser: Quantiser) -> bool:
+    """Whether a constant on the way is one for each channel."""
+    constants = [operation.constant for operation in chain.operations]
+    constants += [chain.scale] if isinstance(chain.scale, np.ndarray) else []
+    constants += [quantiser.scale] if isinstance(quantiser, Uniform) else []
+    constants += [quantiser.thresholds[:, 0]] if isinstance(quantiser, Steps) else []
+    return any(constant.size > 1 for constant in constants)
 
 
 def _codes(chain: Chain, quantiser: Quantiser, integers: np.ndarray, channels: int) -> np.ndarray:

@@ -16,14 +16,16 @@ __all__ = ["TrimThresholds"]
 class TrimThresholds:
     """Trim every Threshold and Table to the interval of what it reads.
 
-    A threshold beyond it comes to lie one beyond it; one level of thresholds stays.
+    A threshold beyond it comes to lie one beyond it; one level of thresholds stays. If ``loadable``, all levels do.
     """
+
+    loadable: bool = False
 
     def __call__(self, graph: Graph) -> Graph:
         nodes: list[Node] = []
         for node in graph.nodes:
             if isinstance(node, Threshold):
-                node = _trimmed(node, graph.value(node.input))
+                node = _trimmed(node, graph.value(node.input), self.loadable)
             elif isinstance(node, Table):
                 node = _cut(node, graph.value(node.input))
             nodes.append(node)
@@ -35,11 +37,11 @@ def _cut(node: Table, source: Value) -> Table:
     return replace(node, table=table.copy(), first=source.lo)
 
 
-def _trimmed(node: Threshold, source: Value) -> Threshold:
+def _trimmed(node: Threshold, source: Value, loadable: bool) -> Threshold:
     falls = node.falling[:, None]
     thresholds = np.clip(node.thresholds, np.where(falls, source.lo - 1, source.lo),
                          np.where(falls, source.hi, source.hi + 1))
-    if node.output.type.bipolar:
+    if node.output.type.bipolar or loadable:
         return replace(node, thresholds=thresholds)
     met = np.stack([count_steps(np.full(len(thresholds), end), thresholds, node.falling)
                     for end in (source.lo, source.hi)])

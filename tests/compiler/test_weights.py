@@ -1,4 +1,4 @@
-"""Weights in units of their own, and weights loaded while the accelerator runs."""
+"""Weights in units of their own, and weights, thresholds and tables loaded while the accelerator runs."""
 
 import warnings
 
@@ -49,31 +49,37 @@ def test_streamed_weights_give_the_same_integers_in_the_same_cycles(trained, fol
     assert streamed.prediction.interval == built_in.prediction.interval
 
 
-def simulate(design, loads, codes):
-    """Load words into each layer's port, then run frames, in Amaranth's simulator: the output integers."""
+def simulate(design, loads, codes, stalls=((1,), (1,))):
+    """Load words into each unit's port, then run frames, in Amaranth's simulator: the output integers."""
     first, last = design.dataflow.edges[0], design.dataflow.edges[-1]
     accelerator = Accelerator(design.dataflow)
-    golden = {first.value: codes}
-    words = [int.from_bytes(row.tobytes(), "little") for row in pack(golden[first.value], first)]
+    words = [int.from_bytes(row.tobytes(), "little") for row in pack(codes, first)]
     got = []
+    assert set(loads) in (set(), {stage.name for stage in design.dataflow.loadable})
 
     async def bench(ctx):
-        for layer, given in loads.items():
-            port = getattr(accelerator, f"load_{layer}")
-            ctx.set(port.valid, 1)
-            for word in given:
+        for unit, given in loads.items():
+            port = getattr(accelerator, f"load_{unit}")
+            for number, word in enumerate(given):
+                if number % 5 == 3:  # a gap
+                    ctx.set(port.valid, 0)
+                    await ctx.tick()
+                ctx.set(port.valid, 1)
                 ctx.set(port.payload, word)
                 await ctx.tick()
             ctx.set(port.valid, 0)
-        queue = list(words)
-        ctx.set(accelerator.o.ready, 1)
-        for _ in range(20_000):
-            ctx.set(accelerator.i.valid, bool(queue))
-            ctx.set(accelerator.i.payload, queue[0] if queue else 0)
-            if ctx.get(accelerator.o.valid):
+        queue, held = list(words), False
+        for cycle in range(50_000):
+            held = bool(queue) and (held or bool(stalls[0][cycle % len(stalls[0])]))
+            ready = stalls[1][cycle % len(stalls[1])]
+            ctx.set(accelerator.o.ready, ready)
+            ctx.set(accelerator.i.valid, held)
+            ctx.set(accelerator.i.payload, queue[0] if held else 0)
+            if ready and ctx.get(accelerator.o.valid):
                 got.append(ctx.get(accelerator.o.payload))
-            if queue and ctx.get(accelerator.i.ready):
+            if held and ctx.get(accelerator.i.ready):
                 queue.pop(0)
+                held = False
             await ctx.tick()
             if len(got) == len(codes) * last.words:
                 return
@@ -96,6 +102,55 @@ def test_loaded_weights_make_another_network_of_it(trained):
     assert not np.array_equal(mine, theirs)
     assert np.array_equal(simulate(design, {}, codes), mine)
     assert np.array_equal(simulate(design, design.load_words(other), codes), theirs)
+
+
+def norm(net, rng, channels, spread):
+    """Batch normalisation that falls in some channels."""
+    return net.norm(rng.normal(size=channels), rng.normal(size=channels), rng.normal(size=channels) * spread,
+                    rng.uniform(0.5, 2, channels) * spread**2)
+
+
+@pytest.fixture(scope="module")
+def mobile(builder, tmp_path_factory):
+    """Trainings of a small MobileNet: depthwise layers, codes of 1 to 5 bits, an average, and a table."""
+    folder = tmp_path_factory.mktemp("mobile")
+
+    def model(seed, name="net", scale=0.25):
+        rng = np.random.default_rng(seed)
+        net = builder((1, 2, 5, 5)).conv(rng.integers(-7, 8, (4, 2, 3, 3)), 0.5, bits=4, narrow=True)
+        norm(net, rng, 4, 20).node("Relu").quantise(scale, 4, signed=False)
+        net.conv(rng.integers(-8, 8, (4, 1, 3, 3)), 0.125, bits=4, group=4, pads=[1, 1, 1, 1])
+        norm(net, rng, 4, 2).quantise(0.5, 5)
+        net.conv(rng.integers(-1, 2, (3, 4, 1, 1)), 0.5, bits=2, narrow=True)
+        norm(net, rng, 3, 2).sign()
+        net.conv(rng.integers(-1, 2, (3, 1, 2, 2)), 0.5, bits=2, narrow=True, group=3)
+        norm(net, rng, 3, 1).quantise(0.75, 2)
+        net.node("HardSwish", domain="").quantise(rng.choice([0.125, 0.25]), 3)
+        net.node("GlobalAveragePool").quantise(0.125, 4).node("Flatten")
+        net.gemm(rng.integers(-8, 8, (4, 3)), 0.5, bits=4)
+        path = folder / f"{name}{seed}.onnx"
+        net.opset = 14
+        return gatewright.load(net.save(path), input="int3", name=name)
+
+    return model
+
+
+FOLDINGS = ["4x6,2x1,3x4,1x1,2x3", "1x2,4x1,1x1,3x1,4x1", "3x18,1x1,2x3,1x1,1x2"]
+
+
+@pytest.mark.parametrize("folding", FOLDINGS)
+def test_every_unit_of_a_network_takes_what_another_training_gives(mobile, folding):
+    one, other = mobile(1), mobile(2)
+    design = gatewright.compile(one, folding=folding, memory="loadable")
+    kinds = {type(stage.parameters).__name__ for stage in design.dataflow.loadable}
+    assert kinds == {"MatrixVectorParameters", "DepthwiseParameters", "ThresholdParameters", "TableParameters"}
+    assert design.dataflow.fixed == ()
+    codes = design.codes(np.random.default_rng(0).integers(-4, 4, size=(6, 2, 5, 5)))
+    mine, theirs = (run_golden(model.graph, codes)[model.graph.output] for model in (one, other))
+    assert not np.array_equal(mine, theirs)
+    stalls = ((1, 0, 1, 1, 0, 0, 1), (1, 1, 0, 0, 0, 1))
+    assert np.array_equal(simulate(design, {}, codes, stalls), mine)
+    assert np.array_equal(simulate(design, design.load_words(other), codes, stalls), theirs)
 
 
 def test_loadable_weights_are_proven_as_built(trained):
