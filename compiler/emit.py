@@ -40,6 +40,21 @@ module {name}(input clk, input en, input [{address}:0] addr, output reg [{msb}:0
 endmodule
 """
 
+_RAM = """\
+// {what}: {depth} words of {width} bits, read in step with the clock, and written through the unit's port load.
+module {name}(
+  input clk, input en, input [{address}:0] addr, output reg [{msb}:0] data,
+  input w_en, input [{address}:0] w_addr, input [{msb}:0] w_data
+);
+  reg [{msb}:0] memory [0:{last}];
+  initial $readmemh("{file}", memory);
+  always @(posedge clk) begin
+    if (w_en) memory[w_addr] <= w_data;
+    if (en) data <= memory[addr];
+  end
+endmodule
+"""
+
 
 def module_name(text: str) -> str:
     """``text`` as a Verilog identifier: letters, digits and single underscores, not beginning with a digit."""
@@ -49,16 +64,24 @@ def module_name(text: str) -> str:
 
 @dataclass
 class Memories:
-    """The platform that units are elaborated with: turns their ROMs into modules that read memory files."""
+    """The platform that units are elaborated with: turns their memories into modules that read memory files."""
 
     unit: str
     files: dict[str, str]
 
     def memory_file(self, name: str, words, width: int) -> str:
+        """A ROM's module (``hdl.rom``)."""
+        return self._file(_ROM, name, words, width)
+
+    def loadable_file(self, name: str, words, width: int) -> str:
+        """The module of a memory that can be loaded (``hdl.weights``)."""
+        return self._file(_RAM, name, words, width)
+
+    def _file(self, text: str, name: str, words, width: int) -> str:
         module = f"{self.unit}_{name}"
         digits = -(-width // 4)
         self.files[f"{module}.hex"] = "".join(f"{word:0{digits}x}\n" for word in words)
-        self.files[f"{module}.v"] = _ROM.format(
+        self.files[f"{module}.v"] = text.format(
             what=f"{name} of {self.unit}", name=module, depth=len(words), width=width, msb=width - 1,
             last=len(words) - 1, address=max(1, (len(words) - 1).bit_length()) - 1, file=f"{module}.hex")
         return module
@@ -67,7 +90,8 @@ class Memories:
 class Accelerator(wiring.Component):
     """All stages joined, as one Amaranth component: streams ``i`` and ``o`` of plain words.
 
-    Each layer with loadable weights has a further input, ``load_STAGE``, of ``load_words`` (``hdl.matrix``).
+    Each unit whose weights, thresholds or tables can be loaded has a further input, ``load_STAGE``, of its parameters'
+    ``load_words``.
 
     Parameters
     ----------

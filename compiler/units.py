@@ -127,12 +127,13 @@ def built_otherwise(one: Parameters, other: Parameters) -> str | None:
     if type(one) is not type(other):
         return f"{KINDS[type(other)]}, not {KINDS[type(one)]}"
     given = _LOADED.get(type(one), ()) if loadable(one) else ()
+    sized = ("depth", "kind") if isinstance(one, FifoParameters) else ("depth",)
     for field in fields(one):
         mine, theirs = getattr(one, field.name), getattr(other, field.name)
         if field.name in given:
             if np.shape(mine) != np.shape(theirs):
                 return f"{field.name} of shape {list(np.shape(theirs))}, not {list(np.shape(mine))}"
-        elif field.name != "depth" and not np.array_equal(mine, theirs):
+        elif field.name not in sized and not np.array_equal(mine, theirs):
             if isinstance(mine, np.ndarray):
                 return f"its {field.name} is built in and differs"
             mine, theirs = (" and ".join(map(str, each)) if isinstance(each, tuple) else each

@@ -228,7 +228,7 @@ class DepthwiseUnit(Unit):
         width = p.lanes * p.weight_bits
         if not p.loadable:
             return add_rom(m, platform, p.weight_words, width, phase, fire, name="weights"), None
-        port = LoadPort(m, self.load, len(p.load_words))
+        port = LoadPort(m, platform, self.load, len(p.load_words))
         weights = port.section(len(p.weight_words)).memory(p.weight_words, width, phase, fire, name="weights")
         if p.thresholds is None:
             return weights, None

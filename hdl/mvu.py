@@ -134,7 +134,7 @@ class MatrixVectorUnit(Unit):
         width = p.pe * p.simd * p.weight_bits
         if p.memory == "rom":
             return add_rom(m, platform, p.weight_words, width, address, fire, name="weights"), None
-        return self._loadable(m, fire, address, width)
+        return self._loadable(m, platform, fire, address, width)
 
     def _again(self, m, fire, count, last_column, last_bit):
         """The address of a serial lane's weights: those of a fold are read once more for every bit."""
@@ -147,10 +147,10 @@ class MatrixVectorUnit(Unit):
                 m.d.sync += address.eq(Mux(address == count - 1, 0, address + 1))
         return address
 
-    def _loadable(self, m, fire, address, width):
+    def _loadable(self, m, platform, fire, address, width):
         """Memories for weights and thresholds, one port to write both in order."""
         p = self._parameters
-        port = LoadPort(m, self.load, len(p.load_words))
+        port = LoadPort(m, platform, self.load, len(p.load_words))
         weights = port.section(len(p.weight_words)).memory(p.weight_words, width, address, fire, name="weights")
         if p.thresholds is None:
             return weights, None

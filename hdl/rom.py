@@ -16,7 +16,7 @@ from amaranth.lib.memory import Memory
 
 from .number import IntType
 
-__all__ = ["Constants", "add_rom", "packed"]
+__all__ = ["SMALL", "Constants", "add_rom", "packed"]
 
 SMALL = 4096
 """Bits up to which a ROM may stay in its unit's own file: a unit with dozens of them would litter the folder."""

@@ -153,7 +153,7 @@ class TableUnit(Unit):
         section = None
         if p.loadable:
             count = len(p.load_words)
-            section = LoadPort(m, self.load, count).section(count)
+            section = LoadPort(m, platform, self.load, count).section(count)
         codes, bits = [], p.output.bits
         for lane in range(p.lanes):
             contents = p.contents(lane)

@@ -62,7 +62,7 @@ class ThresholdUnit(Unit):
             self.i.ready.eq(stages.ready),
         ]
         phase, _ = (Const(0, 1), None) if p.constant else wrapping_counter(m, p.phases, stages.fire, name="phase")
-        port = LoadPort(m, self.load, len(p.load_words)) if p.loadable else None
+        port = LoadPort(m, platform, self.load, len(p.load_words)) if p.loadable else None
         if port is not None:
             columns = self._loaded(m, port, phase, stages.fire)
         else:

@@ -13,7 +13,7 @@ from amaranth.lib.wiring import Out
 from .counter import wrapping_counter
 from .elastic import ElasticStages
 from .lanes import check_positive, lane_stream
-from .rom import add_rom
+from .rom import SMALL, add_rom
 from .schedule import Schedule
 from .unit import Unit
 
@@ -82,20 +82,23 @@ class WeightStreamer(Unit):
 class LoadPort:
     """The input ``load`` of a unit: its words fill one memory after another, then the first again.
 
-    It is always ready. The unit computes with what its memories hold, so load while no frame is inside.
+    It is always ready. The unit computes with what its memories hold, so load while no frame is inside. A reset leaves
+    what is loaded, and begins with the first word again.
 
     Parameters
     ----------
-    m
-        The unit's module.
+    m, platform
+        The unit's module, and what it is elaborated with. The platform may offer ``loadable_file``, which is to
+        ``rom.add_rom``'s ``memory_file`` as these memories are to ROMs: its module can be written, too, by the ports
+        ``w_en``, ``w_addr`` and ``w_data``.
     stream
         The port, of plain words.
     total
         Words of all sections together.
     """
 
-    def __init__(self, m: Module, stream, total: int):
-        self._m, self._payload, self._begin = m, stream.payload, 0
+    def __init__(self, m: Module, platform, stream, total: int):
+        self._m, self._platform, self._payload, self._begin = m, platform, stream.payload, 0
         self._writes = Signal(name="load_writes")
         self._place, _ = wrapping_counter(m, total, self._writes, name="load_place")
         m.d.comb += [stream.ready.eq(1), self._writes.eq(stream.valid)]
@@ -106,14 +109,17 @@ class LoadPort:
         writes = Signal(name=f"load_writes_{begin}")
         within = self._place < begin + count
         self._m.d.comb += writes.eq(self._writes & (within & (self._place >= begin) if begin else within))
-        return LoadSection(self._m, self._place - begin if begin else self._place, self._payload, writes, count)
+        place = Signal(range(max(count, 2)), name=f"load_place_{begin}")
+        self._m.d.comb += place.eq(self._place - begin)
+        return LoadSection(self._m, self._platform, place, self._payload, writes, count)
 
 
 class LoadSection:
     """Some words of a load port, and the memories beside each other that they fill."""
 
-    def __init__(self, m: Module, place, payload, writes, count: int):
-        self._m, self._place, self._payload, self._writes, self._count = m, place, payload, writes, count
+    def __init__(self, m: Module, platform, place, payload, writes, count: int):
+        self._m, self._platform, self._count = m, platform, count
+        self._place, self._payload, self._writes = place, payload, writes
 
     def memory(self, words: Sequence[int], width: int, addr, en, *, name: str, first: int = 0):
         """Add a memory that holds ``words`` at first, read like a ROM (``rom.add_rom``).
@@ -125,10 +131,17 @@ class LoadSection:
             raise ValueError(f"words must be the section's {self._count}, not {len(words)}")
         if len(words) == 1:
             # One word is read in every cycle: it needs neither address nor output register.
-            held = Signal(width, name=f"{name}_word", init=words[0])
+            held = Signal(width, name=f"{name}_word", init=words[0], reset_less=True)
             with m.If(self._writes):
                 m.d.sync += held.eq(data)
             return held
+        loadable_file = getattr(self._platform, "loadable_file", None)
+        if loadable_file is not None and len(words) * width > SMALL:
+            read = Signal(width, name=f"{name}_data")
+            m.submodules[name] = Instance(
+                loadable_file(name, words, width), i_clk=ClockSignal(), i_en=en, i_addr=addr, o_data=read,
+                i_w_en=self._writes, i_w_addr=self._place, i_w_data=data)
+            return read
         m.submodules[name] = memory = Memory(shape=width, depth=len(words), init=words)
         read, write = memory.read_port(), memory.write_port()
         m.d.comb += [

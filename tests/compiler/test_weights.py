@@ -1,5 +1,6 @@
 """Weights in units of their own, and weights, thresholds and tables loaded while the accelerator runs."""
 
+import re
 import warnings
 
 import numpy as np
@@ -11,6 +12,8 @@ from gatewright.compiler.emit import Accelerator
 from gatewright.compiler.execute import run_golden
 from gatewright.compiler.words import pack, unpack
 from gatewright.errors import UserError
+from gatewright.hdl import weights
+from gatewright.sim import patterns, verilated
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +109,8 @@ def test_loaded_weights_make_another_network_of_it(trained):
 
 def norm(net, rng, channels, spread):
     """Batch normalisation that falls in some channels."""
-    return net.norm(rng.normal(size=channels), rng.normal(size=channels), rng.normal(size=channels) * spread,
+    gamma = rng.uniform(0.7, 1.5, channels) * rng.choice([-1, 1], channels)
+    return net.norm(gamma, rng.normal(size=channels) / 3, rng.normal(size=channels) * spread / 3,
                     rng.uniform(0.5, 2, channels) * spread**2)
 
 
@@ -122,11 +126,11 @@ def mobile(builder, tmp_path_factory):
         net.conv(rng.integers(-8, 8, (4, 1, 3, 3)), 0.125, bits=4, group=4, pads=[1, 1, 1, 1])
         norm(net, rng, 4, 2).quantise(0.5, 5)
         net.conv(rng.integers(-1, 2, (3, 4, 1, 1)), 0.5, bits=2, narrow=True)
-        norm(net, rng, 3, 2).sign()
+        norm(net, rng, 3, 1).sign()
         net.conv(rng.integers(-1, 2, (3, 1, 2, 2)), 0.5, bits=2, narrow=True, group=3)
-        norm(net, rng, 3, 1).quantise(0.75, 2)
+        norm(net, rng, 3, 0.8).quantise(0.75, 2)
         net.node("HardSwish", domain="").quantise(rng.choice([0.125, 0.25]), 3)
-        net.node("GlobalAveragePool").quantise(0.125, 4).node("Flatten")
+        net.node("GlobalAveragePool").quantise(0.03125, 4).node("Flatten")
         net.gemm(rng.integers(-8, 8, (4, 3)), 0.5, bits=4)
         path = folder / f"{name}{seed}.onnx"
         net.opset = 14
@@ -135,22 +139,93 @@ def mobile(builder, tmp_path_factory):
     return model
 
 
-FOLDINGS = ["4x6,2x1,3x4,1x1,2x3", "1x2,4x1,1x1,3x1,4x1", "3x18,1x1,2x3,1x1,1x2"]
-
-
-@pytest.mark.parametrize("folding", FOLDINGS)
-def test_every_unit_of_a_network_takes_what_another_training_gives(mobile, folding):
-    one, other = mobile(1), mobile(2)
-    design = gatewright.compile(one, folding=folding, memory="loadable")
+def test_every_unit_of_a_network_takes_what_another_training_gives(mobile):
+    one, other = mobile(4), mobile(6)
+    design = gatewright.compile(one, folding="3x18,1x1,2x3,1x1,1x2", memory="loadable")
     kinds = {type(stage.parameters).__name__ for stage in design.dataflow.loadable}
     assert kinds == {"MatrixVectorParameters", "DepthwiseParameters", "ThresholdParameters", "TableParameters"}
     assert design.dataflow.fixed == ()
-    codes = design.codes(np.random.default_rng(0).integers(-4, 4, size=(6, 2, 5, 5)))
+    codes = design.codes(np.random.default_rng(0).integers(-4, 4, size=(5, 2, 5, 5)))
     mine, theirs = (run_golden(model.graph, codes)[model.graph.output] for model in (one, other))
     assert not np.array_equal(mine, theirs)
     stalls = ((1, 0, 1, 1, 0, 0, 1), (1, 1, 0, 0, 0, 1))
     assert np.array_equal(simulate(design, {}, codes, stalls), mine)
     assert np.array_equal(simulate(design, design.load_words(other), codes, stalls), theirs)
+
+
+BOOT = """\
+module boot(input clk, input rst, input [{i}:0] i__payload, input i__valid, output i__ready,
+            output [{o}:0] o__payload, output o__valid, input o__ready);
+{registers}
+  wire done = {done};
+  wire ready;
+  assign i__ready = ready & done;
+  {core} core(.clk(clk), .rst(rst), .i__payload(i__payload), .i__valid(i__valid & done), .i__ready(ready),
+    .o__payload(o__payload), .o__valid(o__valid), .o__ready(o__ready){ports});
+endmodule
+"""
+REGISTERS = """\
+  reg [{msb}:0] words_{name} [0:{last}];
+  reg [31:0] at_{name} = 0;
+  initial $readmemh("words_{name}.hex", words_{name});
+  always @(posedge clk) if (!rst && at_{name} != {count}) at_{name} <= at_{name} + 1;
+"""
+PORT = (",\n    .load_{name}__payload(words_{name}[at_{name}]), .load_{name}__valid(at_{name} != {count}), "
+        ".load_{name}__ready()")
+
+
+def boot(design, words):
+    """The design's Verilog in a module ``boot`` that loads the words once, before the first frame."""
+    files, first, last = design.rtl_bytes(), design.dataflow.edges[0], design.dataflow.edges[-1]
+    bits = {stage.name: stage.parameters.load_bits for stage in design.dataflow.loadable}
+    given = [{"name": name, "msb": bits[name] - 1, "last": len(each) - 1, "count": len(each)}
+             for name, each in words.items()]
+    for name, each in words.items():
+        files[f"words_{name}.hex"] = "".join(f"{word:x}\n" for word in each).encode()
+    files["boot.v"] = BOOT.format(
+        i=first.bits - 1, o=last.bits - 1, core=design.name, registers="".join(REGISTERS.format(**g) for g in given),
+        done=" & ".join("(at_{name} == {count})".format(**g) for g in given),
+        ports="".join(PORT.format(**g) for g in given)).encode()
+    return verilated.build(verilated.Sources(files), "boot")
+
+
+def test_the_verilog_takes_another_training_and_a_reset_keeps_it(mobile, monkeypatch):
+    """Two trainings of one network: the same Verilog but for memory files, and the second's integers once loaded."""
+    monkeypatch.setattr(weights, "SMALL", 0)  # memory files for all
+    one, other = mobile(4), mobile(6)
+    design, theirs = (gatewright.compile(model, folding="4x6,2x1,3x4,3x1,2x3", memory="loadable")
+                      for model in (one, other))
+    texts = [{name: re.sub(r"(_word = \d+'h)\w+", r"\1", text) for name, text in each.rtl().items()
+              if name.endswith(".v")} for each in (design, theirs)]
+    assert texts[0] == texts[1]  # but for what registers hold at first
+    codes = design.codes(np.random.default_rng(0).integers(-4, 4, size=(40, 2, 5, 5)))
+    first, last = design.dataflow.edges[0], design.dataflow.edges[-1]
+    with boot(design, design.load_words(other)).open() as simulation:
+        for _ in range(2):
+            run = simulation.run(pack(codes, first), len(codes) * last.words, offers=patterns.offers(1),
+                                 accepts=patterns.accepts(1), max_cycles=200_000)
+            assert run.finished
+            expected = run_golden(other.graph, codes)[other.graph.output]
+            assert np.array_equal(unpack(run.outputs, last), expected)
+            simulation.reset()
+
+
+def test_what_stays_as_built_is_said_and_refused_in_another_training(builder, tmp_path):
+    def model(scale):
+        rng = np.random.default_rng(0)
+        net = builder((1, 2, 3, 3)).quantise(0.5, 4)
+        start = net.last
+        left = net.conv(rng.integers(-1, 2, (2, 2, 1, 1)), 0.5, bits=2, narrow=True).quantise(scale, 4).last
+        net.at(start).node("Add", ..., left).quantise(1.0, 4).node("Flatten")
+        net.gemm(rng.integers(-2, 2, (2, 18)), 0.5, bits=2)
+        return gatewright.load(net.save(tmp_path / f"net{scale}.onnx"), input="int8")
+
+    design = gatewright.compile(model(0.75), memory="loadable")
+    assert [(stage.name, what) for stage, what in design.dataflow.fixed] == [("add0", "multiplies by 2 and 3")]
+    with pytest.raises(UserError, match=r"^net0_25: needs another add0: multipliers 2 and 1, not 2 and 3; train it "
+                                        "with the same layers, quantisers and activation scales, or build it anew$"):
+        design.load_words(model(0.25))
+    assert set(design.load_words(model(0.75))) == {stage.name for stage in design.dataflow.loadable}
 
 
 def test_loadable_weights_are_proven_as_built(trained):
