@@ -1,4 +1,4 @@
-"""The command line: `gatewright train | build | verify | simulate | report | demo`.
+"""The command line: `gatewright train | build | weights | verify | simulate | report | demo`.
 
 Exit codes: 0 all is well; 1 an integer or a cycle differs; 2 bad input, with one line that says what, where and what
 to do.
@@ -96,7 +96,7 @@ def build(
     lut: Annotated[int, typer.Option(help="Inputs of the target's lookup table, 4 or 6.")] = 4,
     weights: Annotated[str, typer.Option(
         metavar="rom|streamed|loadable", help="Where weights live: in each layer's unit, in a unit beside it, or in "
-        "memories that the ports `load_LAYER` write while the accelerator runs.")] = "rom",
+        "memories that the ports `load_UNIT` write while the accelerator runs.")] = "rom",
     name: Annotated[str | None, typer.Option(help="The top module's name; by default the file's.")] = None,
 ) -> None:
     """Compile a QONNX file to Verilog: a folder with the RTL, a cocotb bench, and a report.
@@ -107,7 +107,7 @@ def build(
     from .compiler import build as folders
     from .compiler.report import console as table
     from .compiler.report import summarise
-    from .road import advice, streams
+    from .road import advice, loads, streams
 
     folders.check_place(output)
     loaded = compiler.load(model, input=input_type, input_scale=input_scale, name=name)
@@ -117,11 +117,31 @@ def build(
         done = iter(range(total + 1))
         design.write(output, progress=lambda stage: step(f"Verilog of {stage}", next(done), total))
     console.print(table(summarise(design)))
-    for line in (streams(design), advice(loaded)):
+    for line in (streams(design), loads(design), advice(loaded)):
         if line:
             console.print(line, highlight=False, soft_wrap=True)
     console.print(f"written to [bold]{output}[/]; next: gatewright verify {output} --data FILE", highlight=False,
                   soft_wrap=True)
+
+
+@app.command()
+def weights(
+    folder: Folder,
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="Another training of the build's network, as QONNX.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="The folder to write.")],
+) -> None:
+    """Write what turns a build with `--weights loadable` into another training: the words for each port `load_UNIT`.
+
+    Nothing is built anew: the words go to the running accelerator, while no frame is inside.
+    """
+    from . import compiler
+    from .compiler.loading import write_words
+
+    design = compiler.Design.open(folder)
+    declared, scale = design.model.declared or (None, None)
+    words = write_words(design, compiler.load(model, input=declared, input_scale=scale), output)
+    console.print(f"{sum(map(len, words.values())):,} words for {len(words)} ports written to [bold]{output}[/]",
+                  highlight=False, soft_wrap=True)
 
 
 @app.command()

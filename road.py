@@ -222,6 +222,15 @@ def streams(design: Compiled) -> str:
             f"{last.elements} x {last.type} in {last.words} words of {last.lanes}")
 
 
+def loads(design: Compiled) -> str | None:
+    """One line on what can be loaded, and what stays as it is built."""
+    if not design.dataflow.loadable:
+        return None
+    kept = "; ".join(f"{stage.name} {what}" for stage, what in design.dataflow.fixed)
+    return (f"loadable: {', '.join(stage.name for stage in design.dataflow.loadable)}, each by its port load_UNIT "
+            f"(gatewright weights makes the words)" + (f"; stays as built: {kept}" if kept else ""))
+
+
 def advice(model: Model) -> str | None:
     """What to say where a file names the input that it was trained on, and another one was declared."""
     kind, scale = model.says.get("gatewright.input"), model.says.get("gatewright.input_scale")

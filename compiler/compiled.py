@@ -197,7 +197,7 @@ class Compiled:
             raise UserError("the weights of this design cannot be loaded", where=self.name,
                             remedy="build it with --weights loadable")
         remedy = "train it with the same layers, quantisers and activation scales, or build it anew"
-        graph = _graph(model, self.memory, self.top1)
+        graph = self.graph_of(model)
         works = tuple(folding.work_of(graph, layer) for layer in graph.nodes if isinstance(layer, Dense))
         if works != self.works:
             raise UserError("has other layers", where=model.name, remedy=remedy)
@@ -212,6 +212,10 @@ class Compiled:
             if mine in self.dataflow.loadable:
                 words[mine.name] = theirs.parameters.load_words
         return words
+
+    def graph_of(self, model: Model) -> Graph:
+        """Another model's graph, as this design's was made."""
+        return _graph(model, self.memory, self.top1)
 
     def simulator(self) -> str:
         """The RTL simulator's version."""

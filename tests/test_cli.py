@@ -12,6 +12,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from typer.testing import CliRunner
 
+import gatewright
+
 QUANT = "qonnx.custom_op.general"
 
 
@@ -170,7 +172,7 @@ def test_help_teaches():
 
     result = CliRunner().invoke(app, ["--help"])
     assert result.exit_code == 0
-    for command in ("train", "build", "verify", "simulate", "report", "demo"):
+    for command in ("train", "build", "weights", "verify", "simulate", "report", "demo"):
         assert command in result.stdout
         said = CliRunner().invoke(app, [command, "--help"])
         assert said.exit_code == 0
@@ -183,6 +185,35 @@ def test_help_names_every_recipe():
     said = CliRunner().invoke(app, ["train", "--help"], env={"COLUMNS": "200"}).stdout
     recipes = (Path(__file__).parents[1] / "quant" / "recipes").glob("[!_]*.py")
     assert [name for path in recipes if (name := path.stem.replace("_", "-")) not in said] == []
+
+
+def test_the_words_of_another_training_are_written(model, tmp_path):
+    trained = onnx.load(model)
+    for tensor in trained.graph.initializer:
+        if len(tensor.dims) == 2:
+            tensor.CopyFrom(numpy_helper.from_array(-numpy_helper.to_array(tensor), tensor.name))
+    onnx.save(trained, tmp_path / "other.onnx")
+    done = run("build", model, "-o", tmp_path / "build", "--folding", "4x3,2x4", "--weights", "loadable")
+    assert "loadable: fc0, fc1, each by its port load_UNIT (gatewright weights makes the words)" in done.stdout
+    done = run("weights", tmp_path / "build", tmp_path / "other.onnx", "-o", tmp_path / "words")
+    assert (done.returncode, done.stderr) == (0, "")
+    ports = json.loads((tmp_path / "words" / "loads.json").read_text())["ports"]
+    assert ports == [{"port": "load_fc0", "bits": 16, "words": 10, "file": "load_fc0.hex"},
+                     {"port": "load_fc1", "bits": 8, "words": 4, "file": "load_fc1.hex"}]
+    assert json.loads((tmp_path / "build" / "design.json").read_text())["loads"] == [
+        {key: port[key] for key in ("port", "bits", "words")} for port in ports]
+    design, other = gatewright.Design.open(tmp_path / "build"), gatewright.load(tmp_path / "other.onnx")
+    for unit, words in design.load_words(other).items():
+        lines = (tmp_path / "words" / f"load_{unit}.hex").read_text().split()
+        assert [int(line, 16) for line in lines] == list(words)
+
+
+def test_words_need_a_build_that_takes_them(model, built, tmp_path):
+    done = run("weights", built, model, "-o", tmp_path / "words")
+    assert done.returncode == 2
+    assert done.stderr == ("gatewright: small: the weights of this design cannot be loaded; build it with --weights "
+                           "loadable\n")
+    assert not (tmp_path / "words").exists()
 
 
 def test_interrupted_work_leaves_no_folder_behind(model, tmp_path):

@@ -8,10 +8,11 @@ import warnings
 
 import numpy as np
 import pytest
-from amaranth.hdl import Shape, Value
+from amaranth.hdl import Module, Shape, Value
 from amaranth.lib import stream, wiring
 from amaranth.sim import Simulator
 
+from gatewright.hdl.lanes import connect
 from gatewright.hdl.schedule import Buffer, Queue
 from gatewright.sim import dataflow
 from gatewright.sim.network import Network, Unit
@@ -240,3 +241,23 @@ def check_integers(check_unit):
         return codes * 2 - 1 if p.output.bipolar else codes
 
     return check
+
+
+class WithoutLoad(wiring.Component):
+    """A unit that can be loaded, and that nobody loads."""
+
+    def __init__(self, unit):
+        self.unit, self.parameters, self.schedule = unit, unit.parameters, unit.schedule
+        super().__init__({name: unit.signature.members[name] for name in ("i", "o")})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.unit = self.unit
+        connect(m, wiring.flipped(self.i), self.unit.i)
+        connect(m, self.unit.o, wiring.flipped(self.o))
+        return m
+
+
+@pytest.fixture(scope="session")
+def without_load():
+    return WithoutLoad

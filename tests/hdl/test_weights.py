@@ -4,13 +4,11 @@ import warnings
 
 import numpy as np
 import pytest
-from amaranth.hdl import Module, Value
-from amaranth.lib import wiring
+from amaranth.hdl import Value
 from amaranth.sim import Simulator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gatewright.hdl.lanes import connect
 from gatewright.hdl.mvu import MatrixVectorParameters, MatrixVectorUnit
 from gatewright.hdl.number import BIPOLAR, IntType
 from gatewright.hdl.weights import WeightStreamer, WeightStreamerParameters
@@ -65,21 +63,6 @@ def test_streamed_weights_are_taken_one_word_a_phase(check_unit, rows, columns, 
     assert found.reshape(dots.shape).tolist() == dots.tolist()
 
 
-class WithoutLoad(wiring.Component):
-    """A unit with loadable weights that nobody loads."""
-
-    def __init__(self, unit):
-        self.unit, self.parameters, self.schedule = unit, unit.parameters, unit.schedule
-        super().__init__({name: unit.signature.members[name] for name in ("i", "o")})
-
-    def elaborate(self, platform):
-        m = Module()
-        m.submodules.unit = self.unit
-        connect(m, wiring.flipped(self.i), self.unit.i)
-        connect(m, self.unit.o, wiring.flipped(self.o))
-        return m
-
-
 def loadable(rng, data, kind, make, rows, columns, levels, lane):
     pe, simd = data.draw(st.integers(1, rows)), data.draw(st.integers(1, columns))
 
@@ -103,13 +86,13 @@ cases = {"rows": st.integers(1, 5), "columns": st.integers(1, 9), "kind": kinds,
 
 @settings(max_examples=40)
 @given(stalls=st.tuples(patterns, patterns), **cases)
-def test_a_unit_that_nobody_loads_has_its_first_weights(check_integers, rows, columns, kind, make, levels, data, stalls,
-                                                        seed):
+def test_a_unit_that_nobody_loads_has_its_first_weights(check_integers, without_load, rows, columns, kind, make, levels,
+                                                        data, stalls, seed):
     rng = np.random.default_rng(seed)
     lane = None if kind.bipolar else data.draw(st.sampled_from([None, "serial"]))
     p = loadable(rng, data, kind, make, rows, columns, levels, lane)(WEIGHTS[make](rng, (rows, columns)))
     frames = activations(rng, kind, (3, columns))
-    got = check_integers(WithoutLoad(MatrixVectorUnit(p)), frames, columns, rows, stalls, rng)
+    got = check_integers(without_load(MatrixVectorUnit(p)), frames, columns, rows, stalls, rng)
     assert got.tolist() == expected(p, frames).tolist()
 
 
