@@ -182,7 +182,7 @@ def facts(unit: dict, streams: dict[str, dict]) -> tuple[str, str]:
     match unit["kind"]:
         case "width":
             fact = " → ".join(f"{streams[unit[side][0]]['lanes']:,}" for side in ("inputs", "outputs"))
-        case "fork":
+        case "fork" | "split":
             fact = f"{len(unit['outputs'])} ways"
         case _ if unit["storage"]:
             fact = plural(unit["storage"]["depth"], "word")

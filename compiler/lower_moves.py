@@ -13,6 +13,7 @@ from ..hdl.upsample import UpsampleParameters
 from .folding import divisors
 from .ir import Pool, Rearrange, Value
 from .lower_layers import slide
+from .lower_split import channels_taken
 from .lowering import Lowering
 from .stream import stream
 
@@ -40,6 +41,10 @@ def lower_pool(lowering: Lowering, node: Pool) -> None:
 
 def lower_rearrange(lowering: Lowering, node: Rearrange) -> None:
     source, target, index = lowering.graph.value(node.input), node.output, node.index
+    edge = lowering.part(target.name)
+    if edge is not None:
+        lowering.give(target, edge)
+        return
     edge = lowering.take(node.input)
     name = lowering.name(node.kind.replace(" ", "_"))
     if np.array_equal(index, np.arange(source.elements)):
@@ -48,7 +53,7 @@ def lower_rearrange(lowering: Lowering, node: Rearrange) -> None:
         return
     # Zeros beside bipolar integers need another bit.
     edge = lowering.cast(lowering.see(edge, source.channels, node.name, name), target.type, node.name, name)
-    within = _within_pixels(source, target, index)
+    within = channels_taken(source, target, index)
     if within is not None:
         edge = lowering.regroup(edge, source.channels, node.name, name)
         unit = ShuffleParameters(within, source.channels, source.pixels)
@@ -68,16 +73,6 @@ def lower_rearrange(lowering: Lowering, node: Rearrange) -> None:
     words = index.reshape(-1, lanes)[:, 0]
     unit = ReorderParameters(np.where(words < 0, -1, words // lanes), source.elements // lanes, lanes)
     lowering.give(target, lowering.append(name, node.name, unit, [edge], stream("", target, lanes)))
-
-
-def _within_pixels(source: Value, target: Value, index: np.ndarray) -> np.ndarray | None:
-    """The channel that each channel comes from, if that is the same in all pixels and pixels stay in place."""
-    if source.pixels != target.pixels:
-        return None
-    moved = index.reshape(target.pixels, -1)
-    first = moved[0]
-    expected = np.where(first < 0, -1, first + np.arange(target.pixels)[:, None] * source.channels)
-    return first if first.max() < source.channels and np.array_equal(moved, expected) else None
 
 
 def _upsampling(source: Value, target: Value, index: np.ndarray) -> tuple[int, int] | None:

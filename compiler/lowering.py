@@ -17,7 +17,8 @@ from ..hdl.width import WidthParameters
 from ..hdl.window_parallel import ParallelWindowParameters
 from .dataflow import Dataflow, Stage
 from .folding import Fold, divisors
-from .ir import Dense, Graph, IntType, Requantise, Table, Threshold, Value
+from .ir import Dense, Graph, IntType, Rearrange, Requantise, Table, Threshold, Value
+from .lower_split import parts_of, split_lanes, split_unit
 from .stream import Edge, stream
 from .units import Parameters
 
@@ -31,6 +32,7 @@ class Lowering:
         self.graph, self.interval, self.lut, self.memory = graph, interval, lut, memory
         self.stages: list[Stage] = []
         self._waiting: dict[str, list[Edge]] = {}
+        self._parts: dict[str, Edge] = {}
         self._readers = Counter(name for node in graph.nodes for name in node.inputs)
         self._readers[graph.output] += 1
         self._names: Counter[str] = Counter()
@@ -91,9 +93,11 @@ class Lowering:
         return self._waiting[name].pop(0)
 
     def give(self, value: Value, edge: Edge) -> None:
-        """A value is there, on ``edge``: forked if it has several readers."""
-        readers = self._readers[value.name]
-        if readers > 1:
+        """A value is there, on ``edge``: split or forked if it has several readers."""
+        readers, parts = self._readers[value.name], parts_of(self.graph, value)
+        if parts:
+            self._split(value, edge, [node for node, _ in parts], [channels for _, channels in parts])
+        elif readers > 1:
             name = self.name("fork")
             branches = [replace(edge, name=f"{name}_out{k}") for k in range(readers)]
             self.stages.append(Stage(name, value.name, ForkParameters(readers, edge.lanes, edge.words), (edge,),
@@ -101,6 +105,20 @@ class Lowering:
             self._waiting[value.name] = branches
         else:
             self._waiting[value.name] = [edge]
+
+    def _split(self, value: Value, edge: Edge, nodes: Sequence[Rearrange], parts: Sequence[np.ndarray]) -> None:
+        name, layer = self.name("split"), nodes[0].name
+        edge = self.see(edge, value.channels, layer, name)
+        lanes = split_lanes(value, parts, edge.lanes, self.interval)
+        edge = self.regroup(edge, lanes or value.channels, layer, name)
+        branches = [stream(f"{name}_out{k}", node.output, lanes or node.output.channels)
+                    for k, node in enumerate(nodes)]
+        self.stages.append(Stage(name, layer, split_unit(value, parts, lanes), (edge,), tuple(branches)))
+        self._parts |= {node.output.name: branch for node, branch in zip(nodes, branches, strict=True)}
+
+    def part(self, name: str) -> Edge | None:
+        """The stream of a value that a split has given already."""
+        return self._parts.pop(name, None)
 
     def append(self, name: str, layer: str, parameters: Parameters, inputs: Sequence[Edge], output: Edge) -> Edge:
         """Add a unit with one output."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 __all__ = ["Row", "rows"]
 
 # Units that look at one integer at a time, or only pass words on: drawn with the row that they follow.
-_FOLLOW = frozenset(("threshold", "requantise", "table", "fork", "arg_max"))
+_FOLLOW = frozenset(("threshold", "requantise", "table", "fork", "split", "arg_max"))
 # Units that move words on their way to the one that a row is there for.
 _HELP = frozenset(("width", "fifo", "window", "weights", *_FOLLOW))
 
@@ -57,8 +57,8 @@ class Row:
 def rows(report: dict) -> list[Row]:
     """All rows, each after those whose streams it takes; every unit is in exactly one.
 
-    Units of one node of the model share a row where one hands its words to the other. Thresholds, tables and forks
-    belong to the row that they follow.
+    Units of one node of the model share a row where one hands its words to the other. Thresholds, tables, forks and
+    splits belong to the row that they follow.
     """
     layers = {layer["name"]: layer for layer in report["layers"]}
     owner: dict[str, Row] = {}  # by stream: the row that gives it
@@ -87,5 +87,5 @@ def rows(report: dict) -> list[Row]:
 
 
 def _open(row: Row) -> bool:
-    """Whether a row may grow: after a fork, whoever reads is a row of its own."""
-    return row.units[-1]["kind"] != "fork"
+    """Whether a row may grow: after a fork or a split, whoever reads is a row of its own."""
+    return row.units[-1]["kind"] not in ("fork", "split")

@@ -6,8 +6,9 @@ __all__ = ["LANES", "STORAGE", "UNITS", "after", "count", "figure", "plural", "s
 
 UNITS = {"add": "add", "arg_max": "arg-max", "concat": "concatenate", "depthwise": "depthwise", "fifo": "FIFO",
          "fork": "fork", "matrix_vector": "matrix-vector", "pool": "pool", "reorder": "reorder",
-         "requantise": "requantise", "shuffle": "shuffle", "table": "table", "threshold": "thresholds",
-         "upsample": "upsample", "weights": "weights", "width": "regroup", "window": "window"}
+         "requantise": "requantise", "shuffle": "shuffle", "split": "split", "table": "table",
+         "threshold": "thresholds", "upsample": "upsample", "weights": "weights", "width": "regroup",
+         "window": "window"}
 """What people call a kind of unit."""
 
 STORAGE = {"registers": "registers", "lut_ram": "LUT RAM", "block_ram": "block RAM", "buffer": "buffer"}

@@ -18,6 +18,7 @@ from ..hdl.pool import PoolParameters, PoolUnit
 from ..hdl.reorder import ReorderParameters, ReorderUnit
 from ..hdl.requantise import RequantiseParameters, RequantiseUnit
 from ..hdl.shuffle import ShuffleParameters, ShuffleUnit
+from ..hdl.split import SplitParameters, SplitUnit
 from ..hdl.table import TableParameters, TableUnit
 from ..hdl.threshold import ThresholdParameters, ThresholdUnit
 from ..hdl.upsample import UpsampleParameters, UpsampleUnit
@@ -32,8 +33,8 @@ __all__ = ["KINDS", "Parameters", "built_otherwise", "fixed", "loadable", "make"
 Parameters = (
     AddParameters | ArgMaxParameters | ConcatParameters | DepthwiseParameters | FifoParameters | ForkParameters
     | MatrixVectorParameters | ParallelWindowParameters | PoolParameters | ReorderParameters | RequantiseParameters
-    | ShuffleParameters | TableParameters | ThresholdParameters | UpsampleParameters | WeightStreamerParameters
-    | WidthParameters | WindowParameters)
+    | ShuffleParameters | SplitParameters | TableParameters | ThresholdParameters | UpsampleParameters
+    | WeightStreamerParameters | WidthParameters | WindowParameters)
 
 KINDS = {
     AddParameters: "add",
@@ -48,6 +49,7 @@ KINDS = {
     ReorderParameters: "reorder",
     RequantiseParameters: "requantise",
     ShuffleParameters: "shuffle",
+    SplitParameters: "split",
     TableParameters: "table",
     ThresholdParameters: "threshold",
     UpsampleParameters: "upsample",
@@ -59,7 +61,7 @@ KINDS = {
 
 # Units that move lanes without looking at them take the lane's shape beside their parameters.
 _BLIND = {ConcatParameters: ConcatUnit, ForkParameters: ForkUnit, ReorderParameters: ReorderUnit,
-          ShuffleParameters: ShuffleUnit, UpsampleParameters: UpsampleUnit}
+          ShuffleParameters: ShuffleUnit, SplitParameters: SplitUnit, UpsampleParameters: UpsampleUnit}
 _OTHERS = {AddParameters: AddUnit, ArgMaxParameters: ArgMaxUnit, DepthwiseParameters: DepthwiseUnit,
            MatrixVectorParameters: MatrixVectorUnit, ParallelWindowParameters: ParallelWindowUnit,
            PoolParameters: PoolUnit, RequantiseParameters: RequantiseUnit, TableParameters: TableUnit,
@@ -88,6 +90,8 @@ def ports(parameters: Parameters) -> tuple[tuple[str, ...], tuple[str, ...]]:
             return tuple(f"i{k}" for k in range(count)), ("o",)
         case ForkParameters():
             return ("i",), tuple(f"o{k}" for k in range(parameters.outputs))
+        case SplitParameters():
+            return ("i",), tuple(f"o{k}" for k in range(len(parameters.channels)))
         case WeightStreamerParameters():
             return (), ("o",)
         case MatrixVectorParameters() if parameters.memory == "streamed":

@@ -23,21 +23,25 @@ class SplitParameters:
     """A stream whose first ``channels[0]`` channels of a pixel go to the first output, and so on; ``pixels`` a frame.
 
     ``lanes``, on all streams, must divide all ranges; None stands for whole pixels: a word of every stream holds all
-    its channels of a pixel.
+    its channels of a pixel. Those may go in another order: channel ``order[k]`` of the input as the ``k``-th.
 
     Raises
     ------
     ValueError
-        As :func:`.concat.channel_words` says.
+        As :func:`.concat.channel_words` says, or if the order is not one of whole pixels.
     """
 
     channels: tuple[int, ...]
     lanes: int | None
     pixels: int
+    order: tuple[int, ...] | None = None
 
     def __post_init__(self):
         check_positive("pixels", self.pixels)
         channel_words(self.channels, self.lanes)
+        if self.order is not None and (self.lanes is not None or sorted(self.order) != list(range(sum(self.channels)))):
+            raise ValueError(f"order must be one of all {sum(self.channels)} channels of whole pixels, not "
+                             f"{self.order!r} with lanes {self.lanes!r}")
 
     @property
     def schedule(self) -> Schedule:
@@ -78,8 +82,11 @@ class SplitUnit(Unit):
         stages = ElasticStages(m, 1, [o.valid for o in outputs], [o.ready for o in outputs])
         word = Signal(len(self.i.payload.as_value()), reset_less=True)
         m.d.comb += [stages.fire.eq(stages.ready & self.i.valid), self.i.ready.eq(stages.ready)]
+        arriving = self.i.payload.as_value()
+        if p.order is not None:
+            arriving = Cat(arriving.word_select(channel, len(word) // len(p.order)) for channel in p.order)
         with m.If(stages.fire):
-            m.d.sync += word.eq(self.i.payload.as_value())
+            m.d.sync += word.eq(arriving)
         begin = 0
         for o in outputs:
             width = len(o.payload.as_value())

@@ -76,3 +76,30 @@ def test_a_layer_that_sees_only_padding_is_refused(builder, tmp_path):
     with pytest.raises(UserError, match="sees nothing but padding at every position, so that its output is a constant; "
                                         "use less padding or a smaller stride"):
         gatewright.compile(model)
+
+
+SHUFFLE = np.array([1, 2, 2, 3, 3]), [0, 2, 1, 3, 4], np.array([1, 4, 3, 3])
+CHANNELS = {
+    "words": (None, (0, 2, 4), ["split0"]),
+    "pixels": (None, (0, 1, 4), ["split0"]),
+    "shuffled": (SHUFFLE, (0, 2, 4), ["split0"]),
+    "read twice": (None, (0, 2, 3), ["fork0"]),
+}
+
+
+@pytest.mark.parametrize("case", CHANNELS)
+def test_channels_that_go_different_ways_are_split(builder, tmp_path, case):
+    """A unit of ShuffleNet v2: one part of the channels goes through a layer, the other waits for it."""
+    shuffle, (begin, end, last), units = CHANNELS[case]
+    rng = np.random.default_rng(0)
+    net = builder((1, 2, 3, 3)).conv(rng.integers(-2, 3, (4, 2, 1, 1)), 0.5).quantise(0.5, 3)
+    if shuffle is not None:
+        net.node("Reshape", ..., shuffle[0]).node("Transpose", perm=shuffle[1]).node("Reshape", ..., shuffle[2])
+    whole, layer = net.last, rng.integers(-2, 3, (2, last - end, 1, 1))
+    ends = [np.array([place]) for place in (begin, end, last, 1)]
+    left = net.node("Slice", whole, ends[0], ends[1], ends[3]).last
+    net.node("Slice", whole, ends[1], ends[2], ends[3]).conv(layer, 0.25).quantise(0.5, 3)
+    net.node("Concat", ..., left, axis=1).node("Flatten").gemm(rng.normal(size=(3, 9 * (2 + end - begin))))
+    design = proven(net, tmp_path, "uint3")
+    assert [stage.name for stage in design.dataflow.stages if stage.name in ("split0", "fork0")] == units
+    assert any(stage.name.startswith("split0_width") for stage in design.dataflow.stages) == (case == "shuffled")

@@ -32,9 +32,11 @@ def test_concat_puts_channels_side_by_side(check_unit, counts, lanes, pixels, da
 def test_split_is_the_reverse(check_unit, counts, lanes, pixels, data, offers, seed):
     rng = np.random.default_rng(seed)
     channels = tuple(count * (lanes or 1) for count in counts)
-    unit = SplitUnit(3, SplitParameters(channels, lanes, pixels))
+    order = None if lanes or data.draw(st.booleans()) else tuple(rng.permutation(sum(channels)).tolist())
+    unit = SplitUnit(3, SplitParameters(channels, lanes, pixels, order))
     x = [rng.integers(0, 8, size=(3 * pixels, each)) for each in channels]
-    sent = check_unit.to_words(np.hstack(x), lanes or sum(channels), 3, rng)
+    whole = np.hstack(x) if order is None else np.hstack(x)[:, np.argsort(order)]
+    sent = check_unit.to_words(whole, lanes or sum(channels), 3, rng)
     got = check_unit(unit, {"i": sent}, 3, offers, {f"o{k}": data.draw(stalls) for k in range(len(x))})
     for k, each in enumerate(x):
         assert np.array_equal(check_unit.from_words(got[f"o{k}"], channels[k], lanes or channels[k], 3), each)
@@ -55,6 +57,8 @@ def test_shuffle_moves_lanes_within_a_word(check_unit, lanes, data, pixels, offe
     (lambda: ConcatParameters((4, 6), 4, 1), r"lanes must divide the channels of every stream, \(4, 6\), not 4"),
     (lambda: ConcatParameters((), None, 1), r"channels must be a tuple of positive integers, not \(\)"),
     (lambda: SplitParameters((4, 6), 2, 0), "pixels must be a positive integer, not 0"),
+    (lambda: SplitParameters((1, 2), 1, 1, (2, 0, 1)),
+     r"order must be one of all 3 channels of whole pixels, not \(2, 0, 1\) with lanes 1"),
     (lambda: ShuffleParameters(np.array([0, 4]), 4, 1),
      r"index must be a vector of lanes from 0 to 3, or -1, not an array of shape \(2,\) from 0 to 4"),
 ])
