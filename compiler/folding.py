@@ -17,8 +17,8 @@ from ..hdl.lanes import words
 from ..hdl.mvu import folded_cycles
 from .ir import Dense, Graph
 
-__all__ = ["DEFAULT_CYCLES", "Fold", "Work", "choose", "cycles_for", "default_cycles", "divisors", "options",
-           "parse", "work_of"]
+__all__ = ["DEFAULT_CYCLES", "Fold", "Work", "choose", "cycles_for", "default_cycles", "depthwise_folds", "divisors",
+           "options", "parse", "work_of"]
 
 # Without a wish, a frame may take this many cycles: small layers stay small, and 50 MHz give 200,000 frames/s.
 DEFAULT_CYCLES = 256
@@ -44,7 +44,7 @@ class Work:
     """What a layer computes: at each of ``positions``, for each of ``groups``, ``rows`` x ``columns`` products.
 
     A ``depthwise`` layer has as many rows as channels, and as many columns as taps; its unit works on PE channels and
-    one tap a cycle.
+    one tap or all taps a cycle, the latter only on all channels at once where the layer is ``strided``.
     """
 
     rows: int
@@ -52,6 +52,7 @@ class Work:
     positions: int = 1
     groups: int = 1
     depthwise: bool = False
+    strided: bool = False
 
     @property
     def products(self) -> int:
@@ -75,7 +76,9 @@ def work_of(graph: Graph, layer: Dense) -> Work:
         return Work(rows, columns)
     positions = layer.output.pixels
     if layer.groups == rows == graph.value(layer.input).channels > 1:
-        return Work(rows, columns, positions, 1, depthwise=True)
+        # Windows of all taps step evenly over words of some channels only where they step from pixel to pixel.
+        strided = layer.window.stride[1] > 1 or layer.window.insert != (1, 1)
+        return Work(rows, columns, positions, 1, depthwise=True, strided=strided)
     return Work(rows // layer.groups, columns, positions, layer.groups)
 
 
@@ -83,12 +86,19 @@ def options(work: Work) -> np.ndarray:
     """Every fold worth a look: int64 ``[folds, 2]``, rows (PE, SIMD).
 
     Of all PE with the same number of row folds the smallest, and of SIMD with the same number of column folds: any
-    other works on as many rows or columns in vain. A depthwise unit's PE divide the channels.
+    other works on as many rows or columns in vain. A depthwise unit has those of :func:`depthwise_folds`.
     """
     if work.depthwise:
-        return np.array([(pe, 1) for pe in divisors(work.rows)], dtype=np.int64)
+        return np.array([(fold.pe, fold.simd) for fold in depthwise_folds(work)], dtype=np.int64)
     pe, simd = (np.unique(-(-count // np.arange(1, count + 1))) for count in (work.rows, work.columns))
     return np.stack(np.meshgrid(pe, simd, indexing="ij"), axis=-1).reshape(-1, 2)
+
+
+def depthwise_folds(work: Work) -> list[Fold]:
+    """Every fold that a depthwise unit can have: PE that divide the channels, and one tap or all of them."""
+    pes = divisors(work.rows)
+    whole = pes[-1:] if work.strided else pes
+    return [Fold(pe, 1) for pe in pes] + [Fold(pe, work.columns) for pe in whole if work.columns > 1]
 
 
 def divisors(number: int) -> list[int]:
@@ -162,11 +172,13 @@ def choose(works: Sequence[Work], cycles: int) -> tuple[Fold, ...]:
         each = max(1, cycles // (work.positions * work.groups))
         options = set()
         if work.depthwise:
-            options = {Fold(pe, 1) for pe in divisors(work.rows) if work.cycles(Fold(pe, 1)) <= cycles}
-            options = options or {Fold(work.rows, 1)}
+            folds_of = depthwise_folds(work)
+            options = {fold for fold in folds_of if work.cycles(fold) <= cycles} or {folds_of[-1]}
         else:
             for row_folds in range(1, min(work.rows, each) + 1):
                 pe = words(work.rows, row_folds)
                 options.add(Fold(pe, words(work.columns, each // words(work.rows, pe))))
-        folds.append(min(options, key=lambda fold: (fold.pe * fold.simd, work.cycles(fold), fold.pe)))
+        # A tap at a time takes a smaller window than all at once.
+        folds.append(min(options, key=lambda fold: (fold.pe * fold.simd, work.cycles(fold),
+                                                    fold.simd if work.depthwise else fold.pe)))
     return tuple(folds)

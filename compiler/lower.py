@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from ..errors import UserError
 from ..hdl.argmax import ArgMaxParameters
 from .dataflow import Dataflow
-from .folding import Fold, Work, divisors, work_of
+from .folding import Fold, Work, depthwise_folds, divisors, work_of
 from .ir import Add, ArgMax, Concat, Dense, Graph, Pool, Rearrange, Requantise, Table, Threshold
 from .lower_joins import lower_add, lower_concat
 from .lower_layers import lower_dense
@@ -87,7 +87,18 @@ def _check_folds(layers: Sequence[Dense], works: Sequence[Work], folds: Sequence
             raise UserError(f"{fold} is more than layer {layer.name!r} has: {work.rows} rows and {work.columns} "
                             "columns", where="--folding",
                             remedy=f"take PE from 1 to {work.rows} and SIMD from 1 to {work.columns}")
-        if work.depthwise and work.rows % fold.pe:
-            raise UserError(f"PE {fold.pe} does not divide the {work.rows} channels of the depthwise layer "
-                            f"{layer.name!r}", where="--folding",
-                            remedy=f"take one of {', '.join(map(str, divisors(work.rows)))}")
+        if work.depthwise:
+            _check_depthwise(layer, work, fold)
+
+
+def _check_depthwise(layer: Dense, work: Work, fold: Fold) -> None:
+    if work.rows % fold.pe:
+        raise UserError(f"PE {fold.pe} does not divide the {work.rows} channels of the depthwise layer {layer.name!r}",
+                        where="--folding", remedy=f"take one of {', '.join(map(str, divisors(work.rows)))}")
+    if fold.simd not in (1, work.columns):
+        raise UserError(f"SIMD {fold.simd} is neither one nor all {work.columns} taps of the depthwise layer "
+                        f"{layer.name!r}", where="--folding", remedy=f"take SIMD 1 or {work.columns}")
+    if fold not in depthwise_folds(work):
+        raise UserError(f"{fold} works on all taps of some channels of the depthwise layer {layer.name!r}, whose "
+                        "window moves by more than a pixel", where="--folding",
+                        remedy=f"take SIMD 1, or {work.rows}x{work.columns}")

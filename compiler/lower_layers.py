@@ -159,18 +159,43 @@ def _several(lowering: Lowering, node: Dense, window: Window, source: Value, edg
     return lowering.regroup(edge, size, node.name, f"{name}_position").per(size)
 
 
+def _all_taps(lowering: Lowering, node: Dense, window: Window, source: Value, edge: Edge, lanes: int,
+              name: str) -> Edge:
+    """A window unit that gives all taps of ``lanes`` channels in one word, for one word of channels after another.
+
+    To it, a row is one of words, not of pixels: what is one pixel aside lies as many words aside as a pixel has.
+    """
+    height, width, channels = source.shape
+    folds = channels // lanes
+    edge = lowering.regroup(edge, lanes, node.name, f"{name}_pixel")
+    kind = widened(edge.type, window, height, width)
+    top, left, bottom, right = window.pads
+    unit = ParallelWindowParameters(height, width * folds, lanes, window.kernel, window.stride,
+                                    (top, left * folds, bottom, right * folds),
+                                    (window.dilation[0], window.dilation[1] * folds), 0, edge.type, kind)
+    places = window.sources(height, width)[:, None, :, None]
+    index = np.where(places < 0, -1, places * channels + np.arange(channels).reshape(folds, 1, lanes))
+    size = window.taps * lanes
+    output = Edge("", edge.value, kind, index.reshape(-1, size).astype(np.int32), size, edge.elements)
+    return lowering.append(f"{name}_window", node.name, unit, [edge], output)
+
+
 def _depthwise(lowering: Lowering, node: Dense, fold: Fold, source: Value, edge: Edge) -> None:
-    """One channel sees itself alone: a window that gives a channel word tap by tap, and a unit that adds up taps."""
+    """One channel sees itself alone: a window that gives a word of channels tap by tap, or all taps of it at once, and
+    a unit that adds up taps.
+    """
     window, lanes = node.window, fold.pe
     assert window is not None
     name = lowering.name("dw")
     edge = lowering.see(edge, source.channels, node.name, name)
-    if window.taps > 1 or window != POINTWISE:
+    if 1 < window.taps == fold.simd:
+        edge = _all_taps(lowering, node, window, source, edge, lanes, name)
+    elif window != POINTWISE:
         edge = slide(lowering, node.name, name, window, source, edge, lanes, source.channels // lanes)
     else:
         edge = lowering.regroup(edge, lanes, node.name, name)
     edge = lowering.fifo(edge, node.name, name)
     unit = DepthwiseParameters(node.weights, lanes, edge.type, node.thresholds, node.output.type, node.base,
-                               node.output.pixels, lut=lowering.lut, loadable=lowering.loadable,
+                               node.output.pixels, simd=fold.simd, lut=lowering.lut, loadable=lowering.loadable,
                                weight=_to_come(lowering, node))
     lowering.give(node.output, lowering.append(name, node.name, unit, [edge], stream("", node.output, lanes)))

@@ -16,7 +16,7 @@ from ..hdl.lanes import words
 from ..hdl.schedule import Queue
 from ..sim.dataflow import predict
 from .dataflow import Dataflow, Stage
-from .folding import Fold, Work, divisors
+from .folding import Fold, Work, depthwise_folds
 from .lower import lower
 from .timeline import WORK, number
 from .units import KINDS
@@ -90,7 +90,9 @@ def widen(fold: Fold, work: Work) -> Fold:
     without one stays.
     """
     if work.depthwise:
-        return Fold(next((pe for pe in divisors(work.rows) if pe > fold.pe), fold.pe), 1)
+        options = [each for each in depthwise_folds(work) if work.cycles(each) < work.cycles(fold)]
+        return min(options, key=lambda option: (option.pe * option.simd, work.cycles(option), option.simd),
+                   default=fold)
     options = []
     if fold.pe < work.rows:
         options.append(Fold(words(work.rows, words(work.rows, fold.pe) - 1), fold.simd))
@@ -113,13 +115,13 @@ def _reach(fold: Fold, work: Work, cycles: int) -> Fold:
     """The folding of least lanes, with no fewer PEs and no less SIMD than now, with at most ``cycles`` a frame."""
     each = cycles // (work.positions * work.groups)
     if work.depthwise:
-        options = [Fold(pe, 1) for pe in divisors(work.rows) if pe >= fold.pe and work.cycles(Fold(pe, 1)) <= cycles]
+        options = [each for each in depthwise_folds(work) if work.cycles(each) <= cycles]
     else:
         options = []
         for row_folds in range(1, min(words(work.rows, fold.pe), each) + 1):
             pe = max(fold.pe, words(work.rows, row_folds))
             options.append(Fold(pe, max(fold.simd, words(work.columns, each // words(work.rows, pe)))))
-    whole = Fold(work.rows, 1 if work.depthwise else work.columns)
+    whole = Fold(work.rows, work.columns)
     return min(options, key=lambda option: (option.pe * option.simd, work.cycles(option), option.pe), default=whole)
 
 

@@ -1,4 +1,4 @@
-"""Depthwise unit: every channel sees itself alone, tap by tap, on the same lanes as the matrix-vector unit."""
+"""Depthwise unit: every channel sees itself alone, tap by tap or whole, on the same lanes as the matrix-vector unit."""
 
 from __future__ import annotations
 
@@ -43,7 +43,10 @@ class DepthwiseParameters:
     base
         The code of a sum that meets no threshold.
     positions
-        Positions a frame. At each, for each word of ``lanes`` channels, one word for every tap arrives, and one leaves.
+        Positions a frame. At each, for each word of ``lanes`` channels, one word for every ``simd`` taps arrives, and
+        one leaves.
+    simd
+        Taps that come in a word, all channels of a tap together: 1, or all of them.
     lane
         One of ``hdl.dot.LANES`` but "serial", or None for the cheapest that holds the weights.
     accumulator
@@ -69,6 +72,7 @@ class DepthwiseParameters:
     base: int = 0
     positions: int = 1
     _: KW_ONLY
+    simd: int = 1
     lane: str | None = None
     accumulator: IntType | None = None
     lut: int = 4
@@ -83,6 +87,8 @@ class DepthwiseParameters:
         check_positive("positions", self.positions)
         if check_positive("lanes", self.lanes) > self.channels:
             raise ValueError(f"lanes must be at most the {self.channels} channels, not {self.lanes}")
+        if self.simd not in (1, self.taps):
+            raise ValueError(f"simd must be 1 or the {self.taps} taps, not {self.simd!r}")
         if self.lane == "serial":
             raise ValueError("lane must be one that takes a whole activation a cycle, not 'serial'")
         if self.weight is not None and not self.loadable:
@@ -124,7 +130,12 @@ class DepthwiseParameters:
     @property
     def phases(self) -> int:
         """Cycles a position."""
-        return self.folds * self.taps
+        return self.folds * self.column_folds
+
+    @property
+    def column_folds(self) -> int:
+        """Words that bring a channel's taps."""
+        return self.taps // self.simd
 
     @property
     def weight_bits(self) -> int:
@@ -133,8 +144,8 @@ class DepthwiseParameters:
 
     @cached_property
     def weight_words(self) -> tuple[int, ...]:
-        """One word of ``lanes`` codes for each word of channels and, within it, each tap."""
-        return tuple(weight_words(self.rows_of.codes, self.rows_of.folds, 1, self.weight_bits))
+        """One word of ``lanes * simd`` codes, lane by lane, for each word of channels and, within it, ``simd`` taps."""
+        return tuple(weight_words(self.rows_of.codes, self.rows_of.folds, self.simd, self.weight_bits))
 
     @cached_property
     def threshold_words(self) -> tuple[int, ...]:
@@ -155,14 +166,14 @@ class DepthwiseParameters:
     def load_bits(self) -> int:
         """Bits of a word of ``load``."""
         levels = 0 if self.thresholds is None else self.thresholds.shape[1] * self.threshold_bits
-        return self.lanes * max(self.weight_bits, levels)
+        return self.lanes * max(self.simd * self.weight_bits, levels)
 
     @property
     def schedule(self) -> Schedule:
         """One word of channels is one repetition of the tables."""
-        tap = np.arange(self.taps)[:, None]
-        return Schedule(np.ones_like(tap), tap == self.taps - 1, stages=row_stages(self.rows_of, 1, self.taps > 1),
-                        repeats=self.positions * self.folds)
+        word = np.arange(self.column_folds)[:, None]
+        return Schedule(np.ones_like(word), word == self.column_folds - 1, repeats=self.positions * self.folds,
+                        stages=row_stages(self.rows_of, self.simd, self.column_folds > 1))
 
 
 class DepthwiseUnit(Unit):
@@ -172,21 +183,22 @@ class DepthwiseUnit(Unit):
 
     Members
     -------
-    i : In(lane_stream(input, lanes))
-        For each word of channels, the taps one after another; padding lanes of a last word mean nothing.
+    i : In(lane_stream(input, simd * lanes))
+        For each word of channels, the taps one after another, or all in one word; padding lanes of a last word of
+        channels mean nothing.
     load : In(word_stream(load_bits)), of loadable weights only
         ``load_words``, always ready; after the last word it begins anew. Load while no frame is inside.
     o : Out(lane_stream(output, lanes))
         For each word of channels one word.
 
-    Resources: as many products, accumulators and, for each threshold, comparators as lanes; a memory of ``phases``
-    words.
+    Resources: ``simd * lanes`` products; as many sums, accumulators (of several words) and, for each threshold,
+    comparators as lanes; a memory of ``phases`` words.
     """
 
     def __init__(self, parameters: DepthwiseParameters):
         p, output = parameters, parameters.output
         assert output is not None  # once the parameters are made
-        ports = {"i": In(lane_stream(Shape(p.input.bits, p.input.signed), p.lanes)),
+        ports = {"i": In(lane_stream(Shape(p.input.bits, p.input.signed), p.simd * p.lanes)),
                  "o": Out(lane_stream(Shape(output.bits, output.signed), p.lanes))}
         if p.loadable:
             ports["load"] = In(word_stream(p.load_bits))
@@ -197,12 +209,12 @@ class DepthwiseUnit(Unit):
         p = self._parameters
         stages = ElasticStages(m, p.schedule.stages, self.o.valid, self.o.ready)
         fire = stages.fire
-        tap, last_tap = wrapping_counter(m, p.taps, fire, name="tap")
-        fold, _ = wrapping_counter(m, p.folds, fire & last_tap, name="fold")
+        word, last_word = wrapping_counter(m, p.column_folds, fire, name="word")
+        fold, _ = wrapping_counter(m, p.folds, fire & last_word, name="fold")
         phase, _ = wrapping_counter(m, p.phases, fire, name="phase")
         m.d.comb += [
             fire.eq(stages.ready & self.i.valid),
-            stages.gives.eq(last_tap),
+            stages.gives.eq(last_word),
             self.i.ready.eq(stages.ready),
         ]
 
@@ -214,18 +226,20 @@ class DepthwiseUnit(Unit):
 
         weights, thresholds = self._constants(m, platform, phase, fire)
         integers = register(self.i.payload.as_value(), 0, "integers")
-        control = register(Cat(tap == 0, fold), 0, "control0")
-        pipeline = RowPipeline(m, platform, p.rows_of, 1, p.output, p.base, stages.enter, p.taps > 1, p.lut, None,
-                               register, thresholds)
-        pipeline.make(self.o.payload, [integers.word_select(lane, p.input.bits) for lane in range(p.lanes)],
-                      [weights.word_select(lane, p.weight_bits) for lane in range(p.lanes)],
-                      first=control[0], fold=control[1:])
+        control = register(Cat(word == 0, fold), 0, "control0")
+        pipeline = RowPipeline(m, platform, p.rows_of, p.simd, p.output, p.base, stages.enter, p.column_folds > 1,
+                               p.lut, None, register, thresholds)
+        # A word has all channels of a tap together; a lane works on the taps of one channel.
+        seen = [Cat(integers.word_select(tap * p.lanes + lane, p.input.bits) for tap in range(p.simd))
+                for lane in range(p.lanes)]
+        pipeline.make(self.o.payload, seen, [weights.word_select(lane, p.simd * p.weight_bits)
+                                             for lane in range(p.lanes)], first=control[0], fold=control[1:])
         return m
 
     def _constants(self, m, platform, phase, fire):
         """The weights' word in stage 0, and how thresholds are read if not from a ROM."""
         p = self._parameters
-        width = p.lanes * p.weight_bits
+        width = p.lanes * p.simd * p.weight_bits
         if not p.loadable:
             return add_rom(m, platform, p.weight_words, width, phase, fire, name="weights"), None
         port = LoadPort(m, platform, self.load, len(p.load_words))

@@ -27,7 +27,7 @@ WEIGHTS = {
 def test_each_channel_sums_its_own_taps(check_integers, channels, taps, positions, data, kind, make, levels, lut,
                                         stalls, seed):
     rng = np.random.default_rng(seed)
-    lanes = data.draw(st.integers(1, channels))
+    lanes, simd = data.draw(st.integers(1, channels)), data.draw(st.sampled_from([1, taps]))
     weights = WEIGHTS[make](rng, (channels, taps))
     lane = data.draw(st.sampled_from([None, "planes"] + ["add"] * (kind.bipolar or make in ("signs", "ternary"))))
     frames = (rng.choice([-1, 1], size=(3, positions, channels, taps)) if kind.bipolar
@@ -40,13 +40,13 @@ def test_each_channel_sums_its_own_taps(check_integers, channels, taps, position
         output = IntType.spanning(base, base + levels)
         sums = base + (sums[..., None] >= thresholds).sum(axis=-1)
     unit = DepthwiseUnit(DepthwiseParameters(weights, lanes, kind, thresholds, output, base, positions, lane=lane,
-                                             lut=lut))
-    assert unit.schedule.phases == positions * -(-channels // lanes) * taps
+                                             lut=lut, simd=simd))
+    assert unit.schedule.phases == positions * -(-channels // lanes) * (taps // simd)
     # Channel words outer, taps inner; a word's padding lanes mean nothing, so they are filled up here.
     padded = np.zeros((3, positions, -(-channels // lanes) * lanes, taps), dtype=np.int64) + kind.hi
     padded[:, :, :channels] = frames
     arriving = padded.reshape(3, positions, -1, lanes, taps).transpose(0, 1, 2, 4, 3).reshape(3, -1)
-    got = check_integers(unit, arriving, lanes, channels, stalls, rng)
+    got = check_integers(unit, arriving, simd * lanes, channels, stalls, rng)
     assert got.tolist() == sums.reshape(3, -1).tolist()
 
 
@@ -60,6 +60,7 @@ def test_no_bubbles_between_words_positions_and_frames(check_unit):
     ({"weights": np.ones(4)}, r"weights must be of shape \[C, taps\], not \(4,\)"),
     ({"lanes": 5}, "lanes must be at most the 4 channels, not 5"),
     ({"positions": 0}, "positions must be a positive integer, not 0"),
+    ({"simd": 3}, "simd must be 1 or the 9 taps, not 3"),
     ({"lane": "serial"}, "lane must be one that takes a whole activation a cycle, not 'serial'"),
     ({"thresholds": np.zeros((4, 4))}, r"thresholds must be of shape \(4,\) or \(4, 1 to 3\), not \(4, 4\)"),
 ])
