@@ -54,15 +54,15 @@ class Stage:
 
 @dataclass(frozen=True, eq=False)
 class Dataflow:
-    """Stages in topological order from the edge ``i`` to the edge ``o``, which the last stage gives."""
+    """Stages in topological order from ``entry``, the edge ``i``, to the edge ``o``, which the last stage gives."""
 
     stages: tuple[Stage, ...]
+    entry: Edge
 
     @property
     def edges(self) -> tuple[Edge, ...]:
         """Every stream, in order; the first is ``i``, the last ``o``."""
-        first = next(edge for stage in self.stages for edge in stage.inputs if edge.name == "i")
-        return (first, *(edge for stage in self.stages for edge in stage.outputs))
+        return (self.entry, *(edge for stage in self.stages for edge in stage.outputs))
 
     @property
     def layers(self) -> tuple[Stage, ...]:
@@ -109,7 +109,7 @@ class Dataflow:
     def with_depths(self, depths: Sequence[int]) -> Dataflow:
         """The same with other depths, in the order of :attr:`sized`."""
         new = iter(depths)
-        return Dataflow(tuple(
+        return replace(self, stages=tuple(
             replace(stage, parameters=resized(stage.parameters, next(new)))
             if isinstance(stage.schedule, Queue | Buffer) else stage for stage in self.stages))
 

@@ -76,7 +76,7 @@ def work_of(graph: Graph, layer: Dense) -> Work:
         return Work(rows, columns)
     positions = layer.output.pixels
     if layer.groups == rows == graph.value(layer.input).channels > 1:
-        # Windows of all taps step evenly over words of some channels only where they step from pixel to pixel.
+        # Only from one pixel to the next does a window of all taps step evenly over words of some of the channels.
         strided = layer.window.stride[1] > 1 or layer.window.insert != (1, 1)
         return Work(rows, columns, positions, 1, depthwise=True, strided=strided)
     return Work(rows // layer.groups, columns, positions, layer.groups)

@@ -27,8 +27,9 @@ def lower_pool(lowering: Lowering, node: Pool) -> None:
     if window.kernel == (height, width) and not any(window.pads) and window.insert == (1, 1):
         unit = PoolParameters(node.kind, window.taps, edge.words // source.pixels, edge.lanes, edge.type,
                               node.output.type, 1, "outer")
-        output = stream("", node.output, edge.lanes)
-        lowering.give(node.output, lowering.append(name, node.name, unit, [edge], output))
+        output = lowering.append(name, node.name, unit, [edge], stream("", node.output, edge.lanes))
+        # All that a frame gives comes during its last pixel, faster than readers may take it.
+        lowering.give(node.output, lowering.fifo(output, node.name, name))
         return
     moved = max(source.elements, node.output.elements * window.taps)
     lanes = lowering.fewest(source, divisors(channels), elements=moved)

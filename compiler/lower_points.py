@@ -9,11 +9,15 @@ import numpy as np
 from ..hdl.requantise import RequantiseParameters
 from ..hdl.table import TableParameters
 from ..hdl.threshold import ThresholdParameters
-from .ir import Requantise, Table, Threshold
+from .ir import IntType, Requantise, Table, Threshold
 from .lowering import Lowering
+from .passes.intervals import count_all
 from .stream import Edge
 
 __all__ = ["lower_requantise", "lower_table", "lower_threshold"]
+
+# Bits up to which every integer of a type is looked at, to see whether its code is the same bits.
+_RELABELLED = 8
 
 
 def _source(lowering: Lowering, node: Threshold | Requantise | Table) -> tuple[Edge, int]:
@@ -30,7 +34,33 @@ def _append(lowering: Lowering, node: Threshold | Requantise | Table, name: str,
     lowering.give(node.output, lowering.append(name, node.name, parameters, [edge], output))
 
 
+def _relabelled(lowering: Lowering, node: Threshold | Table) -> bool:
+    """Give the codes without a unit, if they have the very bits of the integers that they are of: signs as 0 and 1."""
+    source, target = lowering.graph.value(node.input).type, node.output.type
+    if lowering.loadable or source.bits != target.bits or source.bits > _RELABELLED:
+        return False
+    integers = np.array([-1, 1]) if source.bipolar else np.arange(source.lo, source.hi + 1)
+    value = lowering.graph.value(node.input)
+    integers = integers[(integers >= value.lo) & (integers <= value.hi)]
+    if isinstance(node, Table):
+        codes = node.table[:, integers - node.first]
+    else:
+        met = count_all(integers, node.thresholds, node.falling)
+        codes = 2 * met - 1 if target.bipolar else node.base + met
+    if not (_bits(codes, target) == _bits(integers, source)).all():
+        return False
+    edge = lowering.take(node.input)
+    lowering.give(node.output, replace(edge, value=node.output.name, type=target))
+    return True
+
+
+def _bits(integers: np.ndarray, kind: IntType) -> np.ndarray:
+    return integers > 0 if kind.bipolar else integers & (1 << kind.bits) - 1
+
+
 def lower_threshold(lowering: Lowering, node: Threshold) -> None:
+    if _relabelled(lowering, node):
+        return
     edge, repeats = _source(lowering, node)
     unit = ThresholdParameters(np.tile(node.thresholds, (repeats, 1)), np.tile(node.falling, repeats), edge.lanes,
                                edge.type, node.output.type, node.base, edge.pixels, lowering.loadable)
@@ -47,6 +77,8 @@ def lower_requantise(lowering: Lowering, node: Requantise) -> None:
 
 
 def lower_table(lowering: Lowering, node: Table) -> None:
+    if _relabelled(lowering, node):
+        return
     edge, repeats = _source(lowering, node)
     table = node.table if len(node.table) == 1 else np.tile(node.table, (repeats, 1))
     unit = TableParameters(table, node.first, edge.pixel, edge.lanes, edge.type, node.output.type, edge.pixels,

@@ -59,6 +59,7 @@ class Lowering:
                 edge = self._several(value, edge)
         else:
             edge = stream("i", value, _input_lanes(value.channels, first.simd, self.interval))
+        self._entry = edge
         self.give(value, edge)
 
     def _several(self, value: Value, edge: Edge) -> Edge:
@@ -165,9 +166,9 @@ class Lowering:
     def finish(self) -> Dataflow:
         """The output stream gets its name."""
         edge = self.take(self.graph.output)
-        stages = [replace(stage, outputs=tuple(replace(each, name="o") if each.name == edge.name else each
+        stages = [replace(stage, outputs=tuple(replace(edge, name="o") if each.name == edge.name else each
                                                for each in stage.outputs)) for stage in self.stages]
-        return Dataflow(tuple(stages))
+        return Dataflow(tuple(stages), self._entry)
 
 
 def _input_lanes(channels: int, simd: int, interval: int) -> int:

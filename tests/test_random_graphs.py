@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 import gatewright
-from gatewright.compiler.folding import Fold, divisors, work_of
+from gatewright.compiler.folding import Fold, depthwise_folds, work_of
 
 QUANT = "qonnx.custom_op.general"
 ACTIVATIONS = ("none", "Relu", "Clip", "LeakyRelu", "PRelu", "Sigmoid", "Tanh", "HardSigmoid", "norm")
@@ -301,8 +301,9 @@ def check(plan: Plan, folder) -> None:
     folds = []
     for layer in model.layers:
         work = work_of(model.graph, layer)
-        pe = int(rng.choice(divisors(work.rows)) if work.depthwise else rng.integers(1, work.rows + 1))
-        folds.append(Fold(pe, 1 if work.depthwise else int(rng.integers(1, work.columns + 1))))
+        every = depthwise_folds(work) if work.depthwise else []
+        folds.append(every[int(rng.integers(len(every)))] if every else
+                     Fold(int(rng.integers(1, work.rows + 1)), int(rng.integers(1, work.columns + 1))))
     note(f"{plan}\nfolding {','.join(map(str, folds))}")
     design = gatewright.compile(model, folding=folds, memory=plan.memory)
     kind = model.graph.spec.type

@@ -208,7 +208,7 @@ def test_a_folder_that_holds_something_else_is_never_replaced(design, tmp_path):
 def test_an_interrupted_build_leaves_the_previous_one_whole(design, tmp_path, monkeypatch):
     folder = design.write(tmp_path / "build")
     before = (folder / "design.json").read_bytes()
-    monkeypatch.setattr("gatewright.compiler.build._json", lambda content: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr("gatewright.compiler.build.as_json", lambda content: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         design.write(folder)
     assert (folder / "design.json").read_bytes() == before

@@ -40,13 +40,15 @@ def test_bad_folding_files_are_refused(tmp_path, content, message):
 
 
 works = st.builds(Work, st.integers(1, 30), st.integers(1, 30), st.integers(1, 5), st.integers(1, 3))
-depthwise = st.builds(lambda rows, taps, positions: Work(rows, taps, positions, 1, True),
-                      st.integers(1, 30), st.integers(1, 9), st.integers(1, 5))
+depthwise = st.builds(lambda rows, taps, positions, strided: Work(rows, taps, positions, 1, True, strided),
+                      st.integers(1, 30), st.integers(1, 9), st.integers(1, 5), st.booleans())
 
 
 def every_fold(work):
     if work.depthwise:
-        return [Fold(pe, 1) for pe in range(1, work.rows + 1) if work.rows % pe == 0]
+        pes = [pe for pe in range(1, work.rows + 1) if work.rows % pe == 0]
+        return list({*(Fold(pe, 1) for pe in pes),
+                     *(Fold(pe, work.columns) for pe in pes if pe == work.rows or not work.strided)})
     return [Fold(*pair) for pair in itertools.product(range(1, work.rows + 1), range(1, work.columns + 1))]
 
 
@@ -55,7 +57,7 @@ def test_the_choice_has_the_fewest_lanes_of_all_foldings(work, cycles):
     (fold,) = choose([work], cycles)
     fast = [f for f in every_fold(work) if work.cycles(f) <= cycles]
     if not fast:
-        assert fold == Fold(work.rows, 1 if work.depthwise else work.columns)
+        assert fold == Fold(work.rows, work.columns)
         return
     assert work.cycles(fold) <= cycles
     assert fold.pe * fold.simd == min(f.pe * f.simd for f in fast)
@@ -78,6 +80,7 @@ def test_options_leave_out_only_what_a_smaller_fold_does_as_fast(work):
     (Work(64, 27, positions=900), Fold(16, 3), 4 * 9 * 900),
     (Work(16, 9, positions=49, groups=4), Fold(5, 9), 4 * 49 * 4),
     (Work(32, 9, positions=49, depthwise=True), Fold(8, 1), 4 * 9 * 49),
+    (Work(32, 9, positions=49, depthwise=True), Fold(8, 9), 4 * 49),
 ])
 def test_cycles_of_a_fold(work, fold, cycles):
     assert work.cycles(fold) == cycles

@@ -7,9 +7,12 @@ import gatewright
 from gatewright.errors import UserError
 
 
+def made(net, folder, kind):
+    return gatewright.compile(gatewright.load(net.save(folder / "net.onnx"), input=kind))
+
+
 def proven(net, folder, kind, frames=12):
-    model = gatewright.load(net.save(folder / "net.onnx"), input=kind)
-    design = gatewright.compile(model)
+    design = made(net, folder, kind)
     spec = design.graph.spec
     codes = np.random.default_rng(0).integers(spec.type.lo, spec.type.hi + 1, size=(frames, *spec.shape))
     assert design.verify(np.where(codes > 0, 1, -1) if spec.type.bipolar else codes).mismatches == 0
@@ -100,6 +103,55 @@ def test_channels_that_go_different_ways_are_split(builder, tmp_path, case):
     left = net.node("Slice", whole, ends[0], ends[1], ends[3]).last
     net.node("Slice", whole, ends[1], ends[2], ends[3]).conv(layer, 0.25).quantise(0.5, 3)
     net.node("Concat", ..., left, axis=1).node("Flatten").gemm(rng.normal(size=(3, 9 * (2 + end - begin))))
-    design = proven(net, tmp_path, "uint3")
+    design = (proven if case in ("words", "shuffled") else made)(net, tmp_path, "uint3")
     assert [stage.name for stage in design.dataflow.stages if stage.name in ("split0", "fork0")] == units
     assert any(stage.name.startswith("split0_width") for stage in design.dataflow.stages) == (case == "shuffled")
+
+
+@pytest.mark.parametrize(("kind", "strides", "pads", "dilations", "fold", "cycles"), [
+    ("bipolar", (2, 1), (1, 2, 0, 1), (1, 2), "2x9", 3 * 5 * 2),
+    ("int3", (2, 2), (1, 1, 1, 1), (1, 1), "4x9", 3 * 3),
+])
+def test_a_depthwise_layer_sees_all_taps_at_once(builder, tmp_path, kind, strides, pads, dilations, fold, cycles):
+    """A position of a word of channels in each cycle; padding beside signs is 0."""
+    rng = np.random.default_rng(0)
+    net = builder((1, 4, 6, 6)).conv(rng.integers(-2, 3, (4, 1, 3, 3)), 0.25, group=4, strides=strides, pads=pads,
+                                     dilations=dilations).quantise(0.5, 3)
+    net.node("GlobalAveragePool").quantise(0.125, 4).node("Flatten").gemm(rng.normal(size=(3, 4)))
+    model = gatewright.load(net.save(tmp_path / "net.onnx"), input=kind)
+    design = gatewright.compile(model, folding=f"{fold},3x4")
+    codes = rng.integers(-4, 4, size=(12, 4, 6, 6))
+    assert design.verify(np.where(codes > 0, 1, -1) if kind == "bipolar" else codes).mismatches == 0
+    assert design.dataflow.layers[0].schedule.phases == cycles
+
+
+@pytest.mark.parametrize(("fold", "strides", "message"), [
+    ("3x9", (1, 1), "PE 3 does not divide the 4 channels of the depthwise layer 'Conv_1'; take one of 1, 2, 4"),
+    ("2x3", (1, 1), "SIMD 3 is neither one nor all 9 taps of the depthwise layer 'Conv_1'; take SIMD 1 or 9"),
+    ("2x9", (2, 2), "2x9 works on all taps of some channels of the depthwise layer 'Conv_1', whose window moves by "
+                    "more than a pixel; take SIMD 1, or 4x9"),
+])
+def test_foldings_that_a_depthwise_layer_has_not_are_refused(builder, tmp_path, fold, strides, message):
+    net = builder((1, 4, 6, 6)).conv(np.ones((4, 1, 3, 3)), bits=2, group=4, strides=strides).quantise(0.5, 3)
+    net.node("GlobalAveragePool").quantise(0.125, 4).node("Flatten").gemm(np.ones((3, 4)))
+    model = gatewright.load(net.save(tmp_path / "net.onnx"), input="int3")
+    with pytest.raises(UserError, match=f"^--folding: {message}$"):
+        gatewright.compile(model, folding=f"{fold},3x4")
+
+
+def test_codes_of_the_same_bits_need_no_unit(builder, tmp_path):
+    """Signs behind a ReLU are 0 and 1; so is the largest of signs, and it may be what leaves."""
+    rng = np.random.default_rng(0)
+    net = builder((1, 2, 4, 4)).node("Relu").conv(rng.integers(-1, 2, (3, 2, 1, 1)), bits=2).sign()
+    net.node("MaxPool", kernel_shape=[2, 2], strides=[2, 2]).node("Relu").quantise(1.0, 1, signed=False)
+    design = proven(net, tmp_path, "bipolar")
+    assert [type(node).__name__ for node in design.graph.nodes] == ["Table", "Dense", "Pool", "Table"]
+    assert [stage.name for stage in design.dataflow.stages] == ["conv0_fifo", "conv0", "pool0_window", "pool0"]
+    assert [str(design.dataflow.edges[place].type) for place in (0, -1)] == ["bipolar", "uint1"]
+
+
+@pytest.mark.parametrize("memory", ["rom", "loadable"])
+def test_codes_of_other_bits_and_those_that_may_be_loaded_need_one(builder, tmp_path, memory):
+    net = builder((1, 6)).node("Mul", ..., np.float32(1 if memory == "loadable" else -1)).node("Relu")
+    model = gatewright.load(net.gemm(np.ones((3, 6))).save(tmp_path / "net.onnx"), input="bipolar")
+    assert gatewright.compile(model, memory=memory).dataflow.stages[0].name == "table0"

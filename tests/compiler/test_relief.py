@@ -60,6 +60,9 @@ def test_widening_takes_the_cheaper_step():
     assert relief.widen(Fold(8, 8), Work(64, 64)) == Fold(8, 10)  # as many lanes as 10 x 8; fewer accumulators
     assert relief.widen(Fold(4, 6), Work(8, 6)) == Fold(8, 6)
     assert relief.widen(Fold(4, 1), Work(24, 9, 49, depthwise=True)) == Fold(6, 1)  # PE divides the channels
+    assert relief.widen(Fold(24, 1), Work(24, 9, 49, depthwise=True)) == Fold(3, 9)  # all taps at once
+    assert relief.widen(Fold(24, 1), Work(24, 9, 49, depthwise=True, strided=True)) == Fold(24, 9)
+    assert relief.widen(Fold(24, 9), Work(24, 9, 49, depthwise=True)) == Fold(24, 9)
 
 
 def test_a_window_that_limits_is_named(builder, tmp_path):
