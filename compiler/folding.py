@@ -44,7 +44,8 @@ class Work:
     """What a layer computes: at each of ``positions``, for each of ``groups``, ``rows`` x ``columns`` products.
 
     A ``depthwise`` layer has as many rows as channels, and as many columns as taps; its unit works on PE channels and
-    one tap or all taps a cycle, the latter only on all channels at once where the layer is ``strided``.
+    one tap or all taps a cycle. ``unrolls`` says of which channels all taps may come at once: of "words" of any
+    PE channels, of whole "pixels" only, or of "none".
     """
 
     rows: int
@@ -52,7 +53,7 @@ class Work:
     positions: int = 1
     groups: int = 1
     depthwise: bool = False
-    strided: bool = False
+    unrolls: str = "words"
 
     @property
     def products(self) -> int:
@@ -77,8 +78,8 @@ def work_of(graph: Graph, layer: Dense) -> Work:
     positions = layer.output.pixels
     if layer.groups == rows == graph.value(layer.input).channels > 1:
         # Only from one pixel to the next does a window of all taps step evenly over words of some of the channels.
-        strided = layer.window.stride[1] > 1 or layer.window.insert != (1, 1)
-        return Work(rows, columns, positions, 1, depthwise=True, strided=strided)
+        unrolls = "none" if layer.window.insert != (1, 1) else "words" if layer.window.stride[1] == 1 else "pixels"
+        return Work(rows, columns, positions, 1, True, unrolls)
     return Work(rows // layer.groups, columns, positions, layer.groups)
 
 
@@ -97,7 +98,7 @@ def options(work: Work) -> np.ndarray:
 def depthwise_folds(work: Work) -> list[Fold]:
     """Every fold that a depthwise unit can have: PE that divide the channels, and one tap or all of them."""
     pes = divisors(work.rows)
-    whole = pes[-1:] if work.strided else pes
+    whole = {"words": pes, "pixels": pes[-1:], "none": []}[work.unrolls]
     return [Fold(pe, 1) for pe in pes] + [Fold(pe, work.columns) for pe in whole if work.columns > 1]
 
 

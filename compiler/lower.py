@@ -99,6 +99,7 @@ def _check_depthwise(layer: Dense, work: Work, fold: Fold) -> None:
         raise UserError(f"SIMD {fold.simd} is neither one nor all {work.columns} taps of the depthwise layer "
                         f"{layer.name!r}", where="--folding", remedy=f"take SIMD 1 or {work.columns}")
     if fold not in depthwise_folds(work):
-        raise UserError(f"{fold} works on all taps of some channels of the depthwise layer {layer.name!r}, whose "
-                        "window moves by more than a pixel", where="--folding",
-                        remedy=f"take SIMD 1, or {work.rows}x{work.columns}")
+        able = f", or {work.rows}x{work.columns}" if work.unrolls == "pixels" else ""
+        why = "is spread" if not able else "moves by more than a pixel"
+        raise UserError(f"{fold} works on all taps of {'some channels of ' * bool(able)}the depthwise layer "
+                        f"{layer.name!r}, whose window {why}", where="--folding", remedy=f"take SIMD 1{able}")

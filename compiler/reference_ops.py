@@ -30,6 +30,7 @@ from typing import Any
 import numpy as np
 import onnx
 
+from ..errors import UserError
 from .reference_end import ENDS
 from .reference_moves import MOVES
 from .reference_pointwise import POINTWISE, arithmetic_with_constant
@@ -48,10 +49,21 @@ OPERATORS: dict[str, Any] = {
 
 
 def execute(node: onnx.NodeProto, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """What a node makes of tensors by name."""
-    with np.errstate(over="ignore"):
-        made: Any = OPERATORS[node.op_type](
-            node, *(tensors[name] if name else None for name in node.input))
+    """What a node makes of tensors by name.
+
+    Raises
+    ------
+    UserError
+        If it computes what this executor does not define; the message names the node.
+    """
+    try:
+        with np.errstate(over="ignore"):
+            made: Any = OPERATORS[node.op_type](
+                node, *(tensors[name] if name else None for name in node.input))
+    except NotImplementedError as error:
+        raise UserError(f"its meaning is not defined here: {error}", where=f"node {node.name!r} ({node.op_type})",
+                        remedy="quantise per tensor in front of it, so that it computes with integers times one scale"
+                        ) from error
     results: Sequence[Tensor] = made if isinstance(made, tuple) else (made,)
     return dict(zip(node.output, results, strict=False))  # outputs that nothing reads may be left out
 

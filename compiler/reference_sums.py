@@ -130,8 +130,11 @@ def _still(axes: tuple[int, ...], keep: bool = True) -> Move:
     """What holds for all elements on some axes holds after these have been pooled."""
 
     def still(values: np.ndarray) -> np.ndarray:
-        if any(values.shape[axis] != 1 for axis in axes):
-            raise NotImplementedError("pooling of values that are computed differently from pixel to pixel")
+        for axis in axes:
+            first = values.take([0], axis)
+            if not (values == first).all():
+                raise NotImplementedError("pooling of values that are computed differently from pixel to pixel")
+            values = first
         return values if keep else values.squeeze(axes)
 
     return still

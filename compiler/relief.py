@@ -121,7 +121,7 @@ def _reach(fold: Fold, work: Work, cycles: int) -> Fold:
         for row_folds in range(1, min(words(work.rows, fold.pe), each) + 1):
             pe = max(fold.pe, words(work.rows, row_folds))
             options.append(Fold(pe, max(fold.simd, words(work.columns, each // words(work.rows, pe)))))
-    whole = Fold(work.rows, work.columns)
+    whole = depthwise_folds(work)[-1] if work.depthwise else Fold(work.rows, work.columns)
     return min(options, key=lambda option: (option.pe * option.simd, work.cycles(option), option.pe), default=whole)
 
 

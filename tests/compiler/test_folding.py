@@ -40,15 +40,17 @@ def test_bad_folding_files_are_refused(tmp_path, content, message):
 
 
 works = st.builds(Work, st.integers(1, 30), st.integers(1, 30), st.integers(1, 5), st.integers(1, 3))
-depthwise = st.builds(lambda rows, taps, positions, strided: Work(rows, taps, positions, 1, True, strided),
-                      st.integers(1, 30), st.integers(1, 9), st.integers(1, 5), st.booleans())
+depthwise = st.builds(lambda rows, taps, positions, unrolls: Work(rows, taps, positions, 1, True, unrolls),
+                      st.integers(1, 30), st.integers(1, 9), st.integers(1, 5),
+                      st.sampled_from(["words", "pixels", "none"]))
 
 
 def every_fold(work):
     if work.depthwise:
         pes = [pe for pe in range(1, work.rows + 1) if work.rows % pe == 0]
         return list({*(Fold(pe, 1) for pe in pes),
-                     *(Fold(pe, work.columns) for pe in pes if pe == work.rows or not work.strided)})
+                     *(Fold(pe, work.columns) for pe in pes
+                       if work.unrolls == "words" or (work.unrolls == "pixels" and pe == work.rows))})
     return [Fold(*pair) for pair in itertools.product(range(1, work.rows + 1), range(1, work.columns + 1))]
 
 
@@ -57,7 +59,7 @@ def test_the_choice_has_the_fewest_lanes_of_all_foldings(work, cycles):
     (fold,) = choose([work], cycles)
     fast = [f for f in every_fold(work) if work.cycles(f) <= cycles]
     if not fast:
-        assert fold == Fold(work.rows, work.columns)
+        assert fold == Fold(work.rows, 1 if work.depthwise and work.unrolls == "none" else work.columns)
         return
     assert work.cycles(fold) <= cycles
     assert fold.pe * fold.simd == min(f.pe * f.simd for f in fast)

@@ -126,13 +126,15 @@ def test_a_depthwise_layer_sees_all_taps_at_once(builder, tmp_path, kind, stride
 
 
 @pytest.mark.parametrize(("fold", "strides", "message"), [
+    ("4x9", None, "4x9 works on all taps of the depthwise layer 'Conv_1', whose window is spread; take SIMD 1"),
     ("3x9", (1, 1), "PE 3 does not divide the 4 channels of the depthwise layer 'Conv_1'; take one of 1, 2, 4"),
     ("2x3", (1, 1), "SIMD 3 is neither one nor all 9 taps of the depthwise layer 'Conv_1'; take SIMD 1 or 9"),
     ("2x9", (2, 2), "2x9 works on all taps of some channels of the depthwise layer 'Conv_1', whose window moves by "
                     "more than a pixel; take SIMD 1, or 4x9"),
 ])
 def test_foldings_that_a_depthwise_layer_has_not_are_refused(builder, tmp_path, fold, strides, message):
-    net = builder((1, 4, 6, 6)).conv(np.ones((4, 1, 3, 3)), bits=2, group=4, strides=strides).quantise(0.5, 3)
+    how = {"strides": [2, 2], "op": "ConvTranspose", "name": "Conv_1"} if strides is None else {"strides": strides}
+    net = builder((1, 4, 6, 6)).conv(np.ones((4, 1, 3, 3)), bits=2, group=4, **how).quantise(0.5, 3)
     net.node("GlobalAveragePool").quantise(0.125, 4).node("Flatten").gemm(np.ones((3, 4)))
     model = gatewright.load(net.save(tmp_path / "net.onnx"), input="int3")
     with pytest.raises(UserError, match=f"^--folding: {message}$"):

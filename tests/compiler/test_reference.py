@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from onnx import helper
 
 from gatewright.compiler.frontend import import_model, import_proto
 from gatewright.compiler.frontend.ops import OPERATORS as IMPORTED
 from gatewright.compiler.reference import explain, run_exact, run_plain
-from gatewright.compiler.reference_ops import OPERATORS
+from gatewright.compiler.reference_ops import OPERATORS, execute
+from gatewright.compiler.reference_tensor import Frames, Integers
 from gatewright.errors import MismatchError, UserError
 
 
@@ -336,3 +338,28 @@ def test_what_onnxruntime_refuses_is_one_line(builder):
     with pytest.raises(UserError, match=r"^net: plain qonnx cannot execute the model, to compare with \(.*; write the "
                                         "node that it names in another way$"):
         run_plain(imported.model, x, imported.graph.spec)
+
+
+def test_scales_that_say_the_same_for_every_pixel_are_one(builder):
+    """A file may spell a scale out for each place of a row: what is pooled over these is in one scale still."""
+    rng = np.random.default_rng(0)
+    net = builder((1, 2, 3, 4)).quantise(0.5, 4).quantise(np.full((1, 1, 1, 4), 0.25), 4).node("GlobalMaxPool")
+    imported = import_proto(net.node("Flatten").gemm(rng.normal(size=(3, 2))).model())
+    x = rng.normal(size=(5, 2, 3, 4)).astype(np.float32)
+    exact, plain = (run(imported.model, x) for run in (run_exact, run_plain))
+    explain(exact, plain.codes, plain.output)
+    net = builder((1, 2, 3, 4)).quantise(np.arange(1, 5).reshape(1, 1, 1, 4), 4).node("GlobalMaxPool")
+    with pytest.raises(UserError, match=r"^node 'Quant_0' \(Quant\): has constants of shape \[1, 1, 1, 4\] that differ "
+                                        "from pixel to pixel; use one value for all elements, or one for each channel$"):
+        import_proto(net.model())
+
+
+def test_what_has_no_meaning_is_one_line_that_names_the_node():
+    codes = np.arange(4).reshape(1, 1, 4)
+    integers = Integers(codes, np.arange(1, 5).reshape(1, 1, 4) / 4, 0, 3)
+    x = Frames(codes.astype(np.float32), codes.astype(np.float64), np.zeros((1, 1, 4)), integers)
+    node = helper.make_node("GlobalMaxPool", ["x"], ["y"], name="pool")
+    with pytest.raises(UserError, match=r"^node 'pool' \(GlobalMaxPool\): its meaning is not defined here: pooling of "
+                                        "values that are computed differently from pixel to pixel; quantise per tensor "
+                                        "in front of it, so that it computes with integers times one scale$"):
+        execute(node, {"x": x})

@@ -61,7 +61,8 @@ def test_widening_takes_the_cheaper_step():
     assert relief.widen(Fold(4, 6), Work(8, 6)) == Fold(8, 6)
     assert relief.widen(Fold(4, 1), Work(24, 9, 49, depthwise=True)) == Fold(6, 1)  # PE divides the channels
     assert relief.widen(Fold(24, 1), Work(24, 9, 49, depthwise=True)) == Fold(3, 9)  # all taps at once
-    assert relief.widen(Fold(24, 1), Work(24, 9, 49, depthwise=True, strided=True)) == Fold(24, 9)
+    assert relief.widen(Fold(24, 1), Work(24, 9, 49, depthwise=True, unrolls="pixels")) == Fold(24, 9)
+    assert relief.widen(Fold(24, 1), Work(24, 9, 49, depthwise=True, unrolls="none")) == Fold(24, 1)
     assert relief.widen(Fold(24, 9), Work(24, 9, 49, depthwise=True)) == Fold(24, 9)
 
 
