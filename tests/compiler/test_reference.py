@@ -350,7 +350,8 @@ def test_scales_that_say_the_same_for_every_pixel_are_one(builder):
     explain(exact, plain.codes, plain.output)
     net = builder((1, 2, 3, 4)).quantise(np.arange(1, 5).reshape(1, 1, 1, 4), 4).node("GlobalMaxPool")
     with pytest.raises(UserError, match=r"^node 'Quant_0' \(Quant\): has constants of shape \[1, 1, 1, 4\] that differ "
-                                        "from pixel to pixel; use one value for all elements, or one for each channel$"):
+                                        "from pixel to pixel; use one value for all elements, or one for each "
+                                        "channel$"):
         import_proto(net.model())
 
 
