@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 
+from ..errors import UserError
 from ..hdl.concat import ConcatParameters
 from ..hdl.join import AddParameters
+from ..sim.network import MAX_PORTS
 from .folding import divisors
 from .ir import Add, Concat
 from .lowering import Lowering
@@ -14,7 +16,14 @@ from .stream import stream
 __all__ = ["lower_add", "lower_concat"]
 
 
+def _check_inputs(node: Add | Concat, does: str) -> None:
+    if len(node.inputs) > MAX_PORTS:
+        raise UserError(f"{does} {len(node.inputs)} branches at once; a unit has {MAX_PORTS} inputs", where=node.name,
+                        remedy=f"join at most {MAX_PORTS} at a time")
+
+
 def lower_add(lowering: Lowering, node: Add) -> None:
+    _check_inputs(node, "adds")
     name = lowering.name("add")
     edges = [lowering.see(lowering.take(value), node.output.channels, node.name) for value in node.inputs]
     # One of the branches keeps its lanes, if they keep up.
@@ -29,6 +38,7 @@ def lower_add(lowering: Lowering, node: Add) -> None:
 
 
 def lower_concat(lowering: Lowering, node: Concat) -> None:
+    _check_inputs(node, "joins")
     name = lowering.name("concat")
     values = [lowering.graph.value(value) for value in node.inputs]
     channels = tuple(value.channels for value in values)

@@ -15,6 +15,7 @@ from ..hdl.join import AddParameters
 from ..hdl.lanes import words
 from ..hdl.width import WidthParameters
 from ..hdl.window_parallel import ParallelWindowParameters
+from ..sim.network import MAX_PORTS
 from .dataflow import Dataflow, Stage
 from .folding import Fold, divisors
 from .ir import Dense, Graph, IntType, Rearrange, Requantise, Table, Threshold, Value
@@ -96,16 +97,20 @@ class Lowering:
     def give(self, value: Value, edge: Edge) -> None:
         """A value is there, on ``edge``: split or forked if it has several readers."""
         readers, parts = self._readers[value.name], parts_of(self.graph, value)
-        if parts:
+        if 1 < len(parts) <= MAX_PORTS:
             self._split(value, edge, [node for node, _ in parts], [channels for _, channels in parts])
         elif readers > 1:
-            name = self.name("fork")
-            branches = [replace(edge, name=f"{name}_out{k}") for k in range(readers)]
-            self.stages.append(Stage(name, value.name, ForkParameters(readers, edge.lanes, edge.words), (edge,),
-                                     tuple(branches)))
-            self._waiting[value.name] = branches
+            self._waiting[value.name] = self._forked(value, edge, readers)
         else:
             self._waiting[value.name] = [edge]
+
+    def _forked(self, value: Value, edge: Edge, readers: int) -> list[Edge]:
+        """A branch for each reader; where a fork has not as many, the last one goes on to another."""
+        name, count = self.name("fork"), min(readers, MAX_PORTS)
+        branches = [replace(edge, name=f"{name}_out{k}") for k in range(count)]
+        self.stages.append(Stage(name, value.name, ForkParameters(count, edge.lanes, edge.words), (edge,),
+                                 tuple(branches)))
+        return branches if count == readers else branches[:-1] + self._forked(value, branches[-1], readers - count + 1)
 
     def _split(self, value: Value, edge: Edge, nodes: Sequence[Rearrange], parts: Sequence[np.ndarray]) -> None:
         name, layer = self.name("split"), nodes[0].name

@@ -9,6 +9,7 @@ import gatewright
 from gatewright.compiler.dataflow import Dataflow
 from gatewright.compiler.execute import run_golden
 from gatewright.compiler.hardware import Hardware
+from gatewright.errors import UserError
 from gatewright.hdl.schedule import Buffer
 from gatewright.sim.dataflow import Deadlock, predict, simulate
 
@@ -87,3 +88,34 @@ def test_a_skip_path_far_too_short_deadlocks_in_engine_and_rtl_alike(residual):
     files = {name: text.encode() for name, text in gatewright.compiler.emit.emit(stuck, residual.name).items()}
     measured = Hardware(stuck, residual.name, files).run(run_golden(residual.graph, codes(residual, 2)), deadlock=True)
     assert len(measured.times["o"]) < 2 * stuck.edges[-1].words
+
+
+def test_a_value_may_have_any_number_of_readers(builder, tmp_path):
+    """A fork has twelve outputs; the last one goes on to another fork."""
+    rng = np.random.default_rng(0)
+    net = builder((1, 2)).gemm(rng.integers(-2, 3, (2, 2)), 0.5, bits=3).quantise(0.5, 3)
+    last = start = net.last
+    for _ in range(13):
+        net.at(last).gemm(rng.integers(-1, 2, (2, 2)), 0.5, bits=2).quantise(0.5, 3)
+        last = net.node("Add", ..., start).quantise(0.5, 3).last
+    model = gatewright.load(net.gemm(rng.integers(-2, 3, (2, 2)), 0.5, bits=3).save(tmp_path / "n.onnx"), input="int3")
+    design = gatewright.compile(model)
+    forks = [stage for stage in design.dataflow.stages if stage.name.startswith("fork")]
+    assert max(len(stage.outputs) for stage in forks) == 12
+    x = design.codes(rng.integers(-4, 4, size=(1, 2)))
+    assert simulate(design.dataflow.network, 1).finished
+    assert run_golden(design.graph, x)[design.graph.output].shape == (1, 2)
+
+
+@pytest.mark.parametrize(("kind", "does"), [("Sum", "adds"), ("Concat", "joins")])
+def test_more_branches_than_a_unit_has_inputs_are_refused(builder, tmp_path, kind, does):
+    net = builder((1, 2)).gemm(np.ones((2, 2)), 0.5, bits=3).quantise(0.5, 3)
+    start, branches = net.last, []
+    for _ in range(13):
+        branches.append(net.at(start).gemm(np.ones((2, 2)), 0.5, bits=3).quantise(0.5, 3).last)
+    net.node(kind, *branches, **({"axis": 1} if kind == "Concat" else {})).quantise(1.0, 4, name="after")
+    net.gemm(np.ones((2, 26 if kind == "Concat" else 2)), 0.5, bits=3)
+    model = gatewright.load(net.save(tmp_path / "n.onnx"), input="int3")
+    with pytest.raises(UserError, match=f"^{kind}_[0-9]+: {does} 13 branches at once; a unit has 12 inputs; join "
+                                        "at most 12 at a time$"):
+        gatewright.compile(model)
