@@ -10,10 +10,12 @@ import copy
 import math
 from typing import TYPE_CHECKING
 
+import numpy as np
 import onnx
 from onnx import numpy_helper
 
 from ...errors import UserError
+from ..float32 import ROUNDINGS
 from ..quiet import quiet
 from .kernels import guard_kernels
 from .structure import MAX_ELEMENTS, QUANT_OPERATORS, check_structure, node_where
@@ -67,8 +69,43 @@ def _transform(model: onnx.ModelProto) -> ModelWrapper:
                             where=_suspect(clean.model, reason),
                             remedy="check the shapes and attributes of this node") from None
         _check_sizes(clean.model)
+    _store_weights(clean.graph)
     _spell_pads(clean)
     return clean
+
+
+def _store_weights(graph: onnx.GraphProto) -> None:
+    """Put the values in place of weights' quantisers with a bit width for each weight, which qonnx cannot execute.
+
+    Of 0 bits they are 0: pruned. What is not as it must be is left for the importer to refuse.
+    """
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    for node in [node for node in graph.node if node.op_type in ("Quant", "IntQuant")]:
+        if not all(name in constants for name in node.input):
+            continue
+        latent, scale, zero, bits = (numpy_helper.to_array(constants[name]) for name in node.input)
+        given = {attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in node.attribute}
+        rounding = ROUNDINGS.get(given.get("rounding_mode", b"ROUND").decode("utf-8", "replace").upper())
+        fits = _broadcasts(latent, scale, bits) and all(a.dtype == np.float32 for a in (latent, scale, zero, bits))
+        if bits.size == 1 or not fits or rounding is None or zero.any() or not (scale > 0).all() or not (
+                (bits == np.rint(bits)) & (bits >= 0) & (bits <= 32)).all():
+            continue
+        signed, narrow = given.get("signed", 1), given.get("narrow", 1)
+        width = bits.astype(np.int64)
+        lo = -(1 << np.maximum(width, 1) - 1) + narrow if signed else 0 * width
+        hi = (1 << np.maximum(width, 1) - 1) - 1 if signed else (1 << width) - 1 - narrow
+        codes = np.where(width == 0, 0, np.clip(rounding(latent / scale).astype(np.float64), lo, np.maximum(lo, hi)))
+        if not np.array_equal(codes * scale.astype(np.float64), (codes * scale).astype(np.float32)):
+            continue
+        graph.initializer.append(numpy_helper.from_array((codes * scale).astype(np.float32), node.output[0]))
+        graph.node.remove(node)
+
+
+def _broadcasts(target: np.ndarray, *arrays: np.ndarray) -> bool:
+    try:
+        return np.broadcast_shapes(target.shape, *(array.shape for array in arrays)) == target.shape
+    except ValueError:
+        return False
 
 
 def _spell_pads(clean: ModelWrapper) -> None:

@@ -203,7 +203,8 @@ def _no_zero_point(walk: Walk, node: NodeProto) -> None:
 def _bits(walk: Walk, node: NodeProto, position: int, limit: int) -> int:
     bits = walk.floats(node, position)
     if bits.size != 1:
-        raise refuse(node, f"has {bits.size} bit widths; supported is one for all channels", "use one bit width")
+        raise refuse(node, f"has {bits.size} bit widths; supported is one for all channels", "use one bit width, or "
+                     "store such weights as the constants that they are: their integers are found")
     width = float(bits.flat[0])
     if width != int(width) or not 1 <= width <= limit:
         raise refuse(node, f"quantises to {width:g} bits; supported are whole numbers from 1 to {limit}",

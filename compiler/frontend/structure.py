@@ -170,6 +170,9 @@ def _check_operators(model: onnx.ModelProto, supported: frozenset[str], known: f
                                 remedy="export the model again")
             if node.op_type == "Trunc" and not any(a.name == "rounding_mode" for a in node.attribute):
                 node.attribute.append(onnx.helper.make_attribute("rounding_mode", "FLOOR"))
+            for attribute in node.attribute:
+                if attribute.name == "rounding_mode" and attribute.s.upper() == b"ROUND_TO_ZERO":
+                    attribute.s = b"DOWN"  # Brevitas' name for it, which qonnx does not know
             node.domain = QUANT_DOMAIN
         elif node.domain not in ("", "ai.onnx"):
             raise UserError(f"is of the domain {node.domain!r}; supported are ONNX's own operators and the quantisers "

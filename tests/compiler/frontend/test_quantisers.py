@@ -42,9 +42,10 @@ def test_quant(builder, agrees, bits, options, kind, lo, hi):
     np.testing.assert_array_equal(graph.final.scale, [0.5])
 
 
-@pytest.mark.parametrize("rounding", [r for r in ROUNDINGS if r != "ROUND_TO_ZERO"])
+@pytest.mark.parametrize("rounding", ROUNDINGS)
 def test_every_rounding_mode(builder, agrees, rounding):
-    assert agrees(behind_a_layer(builder).quantise(0.5, 5, rounding=rounding)).nodes[-1].quantiser.rounding == rounding
+    graph = agrees(behind_a_layer(builder).quantise(0.5, 5, rounding=rounding))
+    assert graph.nodes[-1].quantiser.rounding == ("DOWN" if rounding == "ROUND_TO_ZERO" else rounding)
 
 
 def test_one_bit_with_a_sign_is_bipolar(builder, agrees):
@@ -111,6 +112,18 @@ def test_multi_threshold_on_images_and_with_any_bias(builder, agrees):
                                        out_scale=0.3, out_bias=0.1)
     graph = agrees(odd)
     assert [o.kind for o in graph.final.operations] == ["add"]
+
+
+def test_weights_may_have_a_bit_width_each(builder, agrees):
+    """As high-granularity quantisation gives them: fewer bits where a weight needs fewer, none where it is pruned."""
+    latent = np.float32([[0.9, -0.9, 0.3, 5.0], [0.4, 0.6, -5.0, 0.9]])
+    scales, bits = np.float32([[0.25, 0.125, 0.5, 1], [0.25, 0.5, 1, 0.5]]), np.float32([[4, 5, 3, 2], [0, 2, 2, 1]])
+    net = builder((1, 4))
+    net.node("Quant", latent, scales, np.float32(0), bits, signed=1, narrow=0, rounding_mode="ROUND")
+    weights, net.last = net.last, "x"
+    graph = agrees(net.node("Gemm", ..., weights, transB=1))
+    np.testing.assert_array_equal(graph.nodes[0].weights, [[8, -7, 4, 8], [0, 4, -16, 0]])
+    np.testing.assert_array_equal(graph.final.scale, [0.125])
 
 
 def test_trunc(builder, agrees):
