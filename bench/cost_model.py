@@ -1,0 +1,224 @@
+"""Fits the cost model (`boards/cost_model.json`) on Yosys runs of random units, and says how far off it is.
+
+    python -m bench.cost_model [--families ice40,ecp5,xc7] [--kinds matrix_vector,…] [--write] [--show KIND]
+
+Every fourth sample of a kind is held out: the fit, non-negative coefficients of least absolute relative errors, never
+sees it.
+Counts are kept in `bench/cost_samples.json`, under the hash of what was synthesised, so that only units that have
+changed are synthesised again. `--write` puts coefficients and errors into the package.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import importlib.metadata
+import json
+import re
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+from scipy.optimize import nnls
+
+from gatewright.boards.cost import measured_numbers
+from gatewright.boards.family import FAMILIES, Family
+from gatewright.boards.synthesis import resources
+from gatewright.compiler.emit import Memories, convert
+
+from .cost_samples import SAMPLES, Sample, draw
+
+HELD_OUT = 4
+"""Every so many samples one is held out."""
+SMALL = 32
+"""Lookup tables below which a unit's relative error says nothing, and is not counted."""
+REWEIGHTED, NEAR = 30, 0.1
+"""Least absolute errors, by least squares reweighted so often; errors below so much weigh alike."""
+STORE = Path(__file__).with_name("cost_samples.json")
+MODEL = Path(__file__).resolve().parents[1] / "boards" / "cost_model.json"
+
+
+class Counts:
+    """What Yosys counted, by the hash of what it was given: kept in a file from run to run."""
+
+    def __init__(self, path: Path, *, only: bool = False):
+        self._path, self._only = path, only
+        self._kept = self._read()
+        self._used: dict[str, list[float]] = {}
+        self._yosys = importlib.metadata.version("pyosys")
+
+    def _read(self) -> dict[str, list[float]]:
+        return json.loads(self._path.read_text()) if self._path.is_file() else {}
+
+    def of(self, sample: Sample, family: Family) -> list[float] | None:
+        """Lookup tables, half memory blocks, multipliers; None if ``only`` what was counted before is wanted."""
+        files: dict[str, str] = {}
+        # At the top of a design, Yosys' abc9 trips over ports whose elements have names of their own, `port[0]`.
+        files["unit.v"] = re.sub(r"\\(\w+)\[(\d+)\] ", r"\1_element\2 ",
+                                 convert(sample.component(), "unit", Memories("unit", files)))
+        said = json.dumps([self._yosys, family.synth, sorted(files.items())])
+        key = f"{family.name} {hashlib.sha256(said.encode()).hexdigest()[:24]}"
+        if key not in self._kept:
+            if self._only:
+                return None
+            with tempfile.TemporaryDirectory(prefix="gatewright-bench-") as folder:
+                for name, text in files.items():
+                    (Path(folder) / name).write_text(text)
+                found = resources([Path(folder) / name for name in files if name.endswith(".v")], "unit", family)
+            halves = sum(2 * size * number for begin, size in family.block_ram_cells.items()
+                         for cell, number in found.cells.items() if cell.startswith(begin))
+            self._kept[key] = [found.luts_total, int(halves), found.dsps]
+            self.save(self._read() | self._kept)
+        self._used[key] = self._kept[key]
+        return self._kept[key]
+
+    def save(self, counts: dict[str, list[float]]) -> None:
+        lines = [f"{json.dumps(key)}: {json.dumps(counts[key])}" for key in sorted(counts)]
+        self._path.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+
+    def forget_others(self) -> None:
+        """Drop what this run did not ask for."""
+        self.save(self._used)
+
+
+class Points:
+    """Samples of units that share coefficients, measured on a family; ``drawn`` says how each was drawn."""
+
+    def __init__(self, family: str, samples: list[Sample], counts: list[list[float]], drawn: list[str],
+                 held_out: list[bool]):
+        self.samples, self.counts = samples, np.array(counts, dtype=np.float64)
+        self.drawn, self.held_out = np.array(drawn), np.array(held_out)
+        seen = [measured_numbers(family, sample.unit) for sample in samples]
+        self.numbers = [{name: float(value) for name, value in numbers.items()} for numbers, *_ in seen]
+        self.known = np.array([float(luts) for _, luts, _, _ in seen])
+        self.foreseen = np.array([[float(halves), float(dsps)] for _, _, halves, dsps in seen])
+
+    def fit(self, memory: dict[str, float]) -> dict[str, float]:
+        """Coefficients of all numbers, from what is not held out; a memory's stay near those of memories alone.
+
+        As near as one more sample would pull them: tables of thresholds in order are simpler than random ones.
+        """
+        names = sorted({name for numbers in self.numbers for name in numbers})
+        weight = 1 / np.maximum(self.counts[:, 0], SMALL)
+        train = ~self.held_out
+        matrix = np.array([[numbers.get(name, 0.0) for name in names] for numbers in self.numbers]) * weight[:, None]
+        wanted = (self.counts[:, 0] - self.known) * weight
+        pulls = np.diag([matrix[train, k].max() if name in memory else 0.0 for k, name in enumerate(names)])
+        rows = np.concatenate([matrix[train], pulls])
+        goal = np.concatenate([wanted[train], pulls @ [memory.get(name, 0.0) for name in names]])
+        scale, found = np.ones(len(rows)), np.zeros(len(names))
+        for _ in range(REWEIGHTED):
+            found, _ = nnls(rows * scale[:, None], goal * scale)
+            scale = 1 / np.sqrt(np.maximum(np.abs(rows @ found - goal), NEAR))
+        return {name: float(f"{value:.6g}") for name, value in zip(names, found, strict=True)}
+
+    def estimate(self, coefficients: dict[str, float]) -> np.ndarray:
+        """Lookup tables by the model."""
+        return self.known + np.array([sum(coefficients.get(name, 0.0) * value for name, value in numbers.items())
+                                      for numbers in self.numbers])
+
+    def errors(self, coefficients: dict[str, float], which: np.ndarray) -> np.ndarray:
+        """Relative errors of lookup tables, of the larger ones of those named."""
+        which = which & (self.counts[:, 0] >= SMALL)
+        return np.abs(self.estimate(coefficients) - self.counts[:, 0])[which] / self.counts[which, 0]
+
+
+def measure(family: Family, kinds: list[str], counts: Counts, progress: Progress) -> dict[str, Points]:
+    """Synthesise what has not been; points by the kind of their units."""
+    found: dict[str, list[tuple[Sample, list[float], str, bool]]] = {}
+    jobs = [(kind, number) for kind in kinds for number in range(SAMPLES[kind][0])]
+    for kind, number in progress.track(jobs, description=f"synthesis for {family.name}"):
+        sample = draw(kind, number, family.lut_inputs)
+        counted = counts.of(sample, family)
+        if counted is not None:
+            found.setdefault(sample.unit.kind, []).append((sample, counted, kind, number % HELD_OUT == HELD_OUT - 1))
+    return {kind: Points(family.name, *map(list, zip(*entries, strict=True))) for kind, entries in found.items()}
+
+
+def fit(points: dict[str, Points]) -> tuple[dict[str, dict[str, float]], dict[str, Any]]:
+    """Coefficients by kind, and errors on what was held out."""
+    memory = points["memory"].fit({})
+    coefficients = {"memory": memory}
+    off: list[np.ndarray] = []
+    hits = []
+    for kind, each in points.items():
+        coefficients[kind] = memory if kind == "memory" else each.fit(memory)
+        off.append(each.errors(coefficients[kind], each.held_out))
+        hits.append((each.counts[:, 1:] == each.foreseen)[each.held_out])
+    together, hit = np.concatenate(off), np.concatenate(hits)
+    return coefficients, {
+        "luts": {"median": round(float(np.median(together)), 4), "p90": round(float(np.quantile(together, 0.9)), 4),
+                 "held_out": len(together)},
+        "block_rams": {"exact": round(float(hit[:, 0].mean()), 4), "held_out": len(hit)},
+        "dsps": {"exact": round(float(hit[:, 1].mean()), 4), "held_out": len(hit)},
+    }
+
+
+def report(name: str, points: dict[str, Points], coefficients: dict[str, dict[str, float]], errors: dict[str, Any],
+           console: Console) -> None:
+    """A table of errors by kind."""
+    table = Table(title=f"{name}: estimates against Yosys, units from {SMALL} LUTs on", title_justify="left")
+    for column in ("unit", "samples", "fitted: median", "90 %", "held out: median", "90 %", "block RAMs exact",
+                   "DSPs exact"):
+        table.add_column(column, justify="left" if column == "unit" else "right")
+    for kind, each in points.items():
+        for drawn in dict.fromkeys(each.drawn.tolist()):
+            mine, cells = each.drawn == drawn, []
+            for which in (mine & ~each.held_out, mine & each.held_out):
+                off = each.errors(coefficients[kind], which)
+                cells += [f"{np.median(off):.1%}", f"{np.quantile(off, 0.9):.1%}"] if len(off) else ["", ""]
+            hit = (each.counts[:, 1:] == each.foreseen)[mine].mean(axis=0)
+            table.add_row(drawn, str(mine.sum()), *cells, f"{hit[0]:.0%}", f"{hit[1]:.0%}")
+    table.add_section()
+    table.add_row("all, held out", str(errors["luts"]["held_out"]), "", "", f"{errors['luts']['median']:.1%}",
+                  f"{errors['luts']['p90']:.1%}", f"{errors['block_rams']['exact']:.0%}",
+                  f"{errors['dsps']['exact']:.0%}")
+    console.print(table)
+
+
+def show(each: Points, coefficients: dict[str, float], console: Console) -> None:
+    """Every sample of a kind, those furthest off first."""
+    estimates = each.estimate(coefficients)
+    off = (estimates - each.counts[:, 0]) / np.maximum(each.counts[:, 0], SMALL)
+    for k in np.argsort(-np.abs(off)):
+        console.print(f"{'held' if each.held_out[k] else '    '} {off[k]:+7.1%} {each.counts[k, 0]:6.0f} "
+                      f"{estimates[k]:8.1f} {each.counts[k, 1:].astype(int)} {each.foreseen[k].astype(int)} "
+                      f"{each.drawn[k]}: {each.samples[k].text}", highlight=False, soft_wrap=True)
+    console.print({name: round(value, 3) for name, value in coefficients.items() if value})
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.cost_model", description=__doc__.splitlines()[0])
+    parser.add_argument("--families", default=",".join(FAMILIES), help="comma-separated")
+    parser.add_argument("--kinds", default=",".join(SAMPLES), help="comma-separated; memory is always among them")
+    parser.add_argument("--write", action="store_true", help=f"write {MODEL.name}")
+    parser.add_argument("--show", metavar="KIND,…", help="list the samples of kinds")
+    parser.add_argument("--counted", action="store_true", help="take only samples that were synthesised before")
+    options = parser.parse_args()
+    console, counts = Console(), Counts(STORE, only=options.counted)
+    kinds = list(dict.fromkeys(["memory", *options.kinds.split(",")]))
+    families = options.families.split(",")
+    fitted = {}
+    for name in families:
+        with Progress(console=console, transient=True) as progress:
+            points = measure(FAMILIES[name], kinds, counts, progress)
+        coefficients, errors = fit(points)
+        fitted[name] = {"coefficients": coefficients, "errors": errors}
+        report(name, points, coefficients, errors, console)
+        if options.show:
+            show(points[options.show], coefficients[options.show], console)
+    if options.write:
+        if set(kinds) != set(SAMPLES) or set(families) != set(FAMILIES):
+            parser.error("--write needs all families and kinds")
+        counts.forget_others()
+        content = {"made_by": "python -m bench.cost_model --write", "yosys": importlib.metadata.version("pyosys"),
+                   "samples": sum(number for number, _ in SAMPLES.values()), "families": fitted}
+        MODEL.write_text(json.dumps(content, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,382 @@
+"""The units that the cost model is fitted on: random parameters of every kind, of the sizes that designs have.
+
+Sample ``k`` of a kind is the same whenever it is drawn, so that measurements can be kept.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import partial
+from random import Random
+from typing import Any
+
+import numpy as np
+from amaranth.hdl import Module
+from amaranth.lib import wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from gatewright.boards import memory as memories
+from gatewright.boards.features import describe
+from gatewright.boards.numbers import Unit
+from gatewright.compiler.stream import Edge
+from gatewright.compiler.units import make
+from gatewright.hdl.argmax import ArgMaxParameters
+from gatewright.hdl.concat import ConcatParameters
+from gatewright.hdl.depthwise import DepthwiseParameters
+from gatewright.hdl.fifo import FifoParameters
+from gatewright.hdl.fork import ForkParameters
+from gatewright.hdl.join import AddParameters
+from gatewright.hdl.mvu import MatrixVectorParameters
+from gatewright.hdl.number import BIPOLAR, IntType
+from gatewright.hdl.pool import PoolParameters
+from gatewright.hdl.reorder import ReorderParameters
+from gatewright.hdl.requantise import RequantiseParameters
+from gatewright.hdl.rom import add_rom
+from gatewright.hdl.shuffle import ShuffleParameters
+from gatewright.hdl.table import TableParameters
+from gatewright.hdl.threshold import ThresholdParameters
+from gatewright.hdl.upsample import UpsampleParameters
+from gatewright.hdl.weights import WeightStreamerParameters
+from gatewright.hdl.width import WidthParameters
+from gatewright.hdl.window import WindowParameters
+from gatewright.hdl.window_parallel import ParallelWindowParameters
+
+__all__ = ["SAMPLES", "Sample", "draw"]
+
+
+class Sample:
+    """A component to synthesise for a family of ``lut``-input tables, and what the model is told of it."""
+
+    def __init__(self, component: Callable[[], Any], unit: Unit, text: str):
+        self.component, self.unit, self.text = component, unit, text
+
+
+class _Store(wiring.Component):
+    """A memory alone: a table, or words written and read."""
+
+    def __init__(self, depth: int, width: int, written: bool, clocked: bool, rng: Random):
+        self._shape, self._written, self._clocked = (depth, width), written, clocked
+        self._words = [rng.getrandbits(width) for _ in range(depth)]
+        address = max(1, (depth - 1).bit_length())
+        super().__init__({"read": In(address), "enable": In(1), "data": Out(width), "write": In(address),
+                          "new": In(width), "now": In(1)})
+
+    def elaborate(self, platform):
+        m = Module()
+        depth, width = self._shape
+        if not self._written:
+            m.d.comb += self.data.eq(add_rom(m, platform, self._words, width, self.read, self.enable, name="table"))
+            return m
+        m.submodules.store = memory = Memory(shape=width, depth=depth, init=[])
+        write = memory.write_port()
+        read = memory.read_port(domain="sync" if self._clocked else "comb")
+        m.d.comb += [write.addr.eq(self.write), write.data.eq(self.new), write.en.eq(self.now),
+                     read.addr.eq(self.read), self.data.eq(read.data)]
+        if self._clocked:
+            m.d.comb += read.en.eq(self.enable)
+        return m
+
+
+def _memory(rng: Random, lut: int) -> Sample:
+    written = rng.random() < 0.5
+    clocked = not written or rng.random() < 0.7
+    depth = round(2 ** rng.uniform(2, 10 if clocked else 6))
+    width = round(2 ** rng.uniform(1, min(6.5, 13 - np.log2(depth))))
+    held = memories.Memory(depth, width, written, clocked)
+    state = rng.getrandbits(32)
+    return Sample(lambda: _Store(depth, width, written, clocked, Random(state)), Unit("memory", {}, (held,)),
+                  f"{depth}x{width} written={written} clocked={clocked}")
+
+
+def _type(rng: Random, low: int, high: int) -> IntType:
+    return IntType(rng.randint(low, high), rng.random() < 0.5)
+
+
+def _logs(rng: Random, low: int, high: int) -> int:
+    """An integer whose logarithm is uniform."""
+    return round(2 ** rng.uniform(np.log2(low), np.log2(high)))
+
+
+def _weights(rng: Random, shape: tuple[int, int], kind: str) -> np.ndarray:
+    numbers = np.random.default_rng(rng.getrandbits(32))
+    match kind:
+        case "sign":
+            return numbers.choice([-1, 1], shape)
+        case "ternary":
+            return numbers.choice([-1, 0, 1], shape)
+        case "power":
+            return numbers.choice([0, 1, -1, 2, -2, 4, -4, 8, -8], shape)
+        case "level":
+            return numbers.choice([0, -23, 37], shape)
+        case _:
+            bits = int(kind)
+            return numbers.integers(-(1 << bits - 1), 1 << bits - 1, shape)
+
+
+def _matrix_vector(kind: str, bipolar: bool, lane: str | None, rng: Random, lut: int) -> Any:
+    """A unit for weights of a ``kind``; ``lane`` is forced, unless None."""
+    activation = BIPOLAR if bipolar else _type(rng, 1 if kind in ("sign", "ternary") else 2, 8)
+    if kind == "few bits":
+        activation = BIPOLAR if bipolar else _type(rng, 2, 4)
+        kind = str(rng.randint(2, 16 // activation.bits if not bipolar else 4))
+    elif kind == "many bits":
+        activation = _type(rng, 4, 8)
+        kind = str(rng.randint(16 // activation.bits + 1, 8))
+    each = {"sign": 1, "ternary": 1.5, "power": 6, "level": 4}.get(kind) or int(kind)
+    lanes = max(1, min(256, rng.uniform(60, 2500) / (each * activation.bits)))
+    simd = max(1, round(2 ** rng.uniform(0, np.log2(lanes + 1))))
+    pe = min(32, max(1, round(lanes / simd / rng.uniform(1, 2))))
+    groups = rng.choice([1, 1, 1, 2])
+    rows, columns = pe * _logs(rng, 1, 8) - rng.choice([0, 0, pe // 3]), simd * _logs(rng, 1, 20)
+    rows, columns = max(pe, rows), max(simd, columns - rng.choice([0, 0, simd // 2]))
+    weights = _weights(rng, (rows * groups, columns), kind)
+    levels = rng.choice([0, 1, 1, 3])
+    memory = rng.choice(["rom"] * 6 + (["rom", "loadable"] if lane == "serial" else ["streamed", "loadable"]))
+    plain = MatrixVectorParameters(weights, pe, simd, lut=lut, input=activation, groups=groups, lane=lane,
+                                   memory=memory)
+    if not levels:
+        return plain
+    thresholds, output = _thresholds(rng, plain.accumulator, rows * groups, levels)
+    return MatrixVectorParameters(weights, pe, simd, thresholds, lut, input=activation, output=output, groups=groups,
+                                  lane=lane, memory=memory)
+
+
+def _thresholds(rng: Random, accumulator: IntType | None, rows: int, levels: int) -> tuple[np.ndarray, IntType]:
+    assert accumulator is not None
+    numbers = np.random.default_rng(rng.getrandbits(32))
+    spread = max(2, accumulator.hi // 4)
+    return (np.sort(numbers.integers(-spread, spread, (rows, levels)), axis=1),
+            BIPOLAR if levels == 1 else IntType(2))
+
+
+def _depthwise(rng: Random, lut: int) -> Any:
+    kind = rng.choice(["sign", "ternary", "2", "4", "4", "8"])
+    activation = _type(rng, 2, 8)
+    lanes = _logs(rng, 1, 24)
+    channels = lanes * _logs(rng, 1, 6)
+    weights = _weights(rng, (channels, rng.choice([3, 4, 9, 9, 25])), kind)
+    plain = DepthwiseParameters(weights, lanes, activation, lut=lut)
+    levels = rng.choice([0, 0, 1, 3])
+    if not levels:
+        return plain
+    thresholds, output = _thresholds(rng, plain.accumulator, channels, levels)
+    return DepthwiseParameters(weights, lanes, activation, thresholds, output, lut=lut)
+
+
+def _fifo(rng: Random, lut: int) -> Any:
+    depth = rng.choice([2, 2, 3, 4, _logs(rng, 5, 60), _logs(rng, 5, 400)])
+    return FifoParameters(depth, _logs(rng, 2, 128))
+
+
+def _width(rng: Random, lut: int) -> Any:
+    channels = _logs(rng, 8, 400)
+    a, b = (_logs(rng, 1, min(64, channels)) for _ in range(2))
+    if rng.random() < 0.5:
+        a = b * max(2, a // b)
+    a = a + 1 if a == b else a
+    if rng.random() < 0.5:
+        a, b = b, a
+    return WidthParameters(channels, a, b)
+
+
+def _threshold(rng: Random, lut: int) -> Any:
+    kind = _type(rng, 4, 14)
+    bits = rng.choice([1, 1, 2, 3, 4, 4, 8])
+    channels, lanes = _logs(rng, 1, 64), _logs(rng, 1, 16 if bits < 4 else 6)
+    lanes = min(lanes, channels)
+    levels = min((1 << bits) - 1, (1 << kind.bits) - 1)
+    numbers = np.random.default_rng(rng.getrandbits(32))
+    thresholds = np.sort(numbers.integers(kind.lo, kind.hi + 1, (channels, levels)), axis=1)
+    falling = numbers.random(channels) < rng.choice([0, 0, 0.3])
+    if rng.random() < 0.25:
+        thresholds, falling = np.repeat(thresholds[:1], channels, axis=0), falling[:1].repeat(channels)
+    return ThresholdParameters(thresholds, falling, lanes, kind, BIPOLAR if levels == 1 else IntType(bits))
+
+
+def _requantise(rng: Random, lut: int) -> Any:
+    kind = _type(rng, 8, 20)
+    channels = _logs(rng, 1, 40)
+    lanes = min(channels, _logs(rng, 1, 6))
+    numbers = np.random.default_rng(rng.getrandbits(32))
+    size = 1 if rng.random() < 0.3 else channels
+    multiplier = numbers.integers(1, 1 << rng.randint(4, 14), size).repeat(channels // size)
+    offset = numbers.integers(0, 1 << 12, size).repeat(channels // size)
+    bits = rng.randint(6, 12)
+    return RequantiseParameters(multiplier, offset, rng.randint(4, 16), 0, (1 << bits) - 1, lanes, kind, IntType(bits))
+
+
+def _table(rng: Random, lut: int) -> Any:
+    channels = _logs(rng, 1, 16)
+    lanes = min(channels, _logs(rng, 1, 8))
+    kind, output = _type(rng, 3, 8), _type(rng, 1, 8)
+    numbers = np.random.default_rng(rng.getrandbits(32))
+    table = numbers.integers(output.lo, output.hi + 1, (rng.choice([1, 1, channels]), 1 << kind.bits))
+    return TableParameters(table, kind.lo, channels, lanes, kind, output)
+
+
+def _streamer(rng: Random, lut: int) -> Any:
+    lanes, bits = _logs(rng, 1, 32), rng.randint(1, 8)
+    words = tuple(rng.getrandbits(lanes * bits) for _ in range(_logs(rng, 2, 200)))
+    return WeightStreamerParameters(words, lanes, bits)
+
+
+def _pool(rng: Random, lut: int) -> Any:
+    kind, bipolar = rng.choice(["max", "sum"]), rng.random() < 0.25
+    entering = BIPOLAR if bipolar else _type(rng, 2, 8)
+    taps = rng.choice([4, 4, 9, 49, 64])
+    output = entering if kind == "max" else IntType.spanning(entering.lo * taps, entering.hi * taps)
+    order = rng.choice(["inner", "inner", "outer"])
+    return PoolParameters(kind, taps, _logs(rng, 1, 32), _logs(rng, 1, 24), entering, output, 2, order)
+
+
+def _add(rng: Random, lut: int) -> Any:
+    kinds = tuple(_type(rng, 2, 8) for _ in range(rng.choice([2, 2, 2, 3])))
+    multipliers = tuple(rng.choice([1, 1, 1, 3, 5, 11, -1, -7]) for _ in kinds)
+    ends = [(kind.lo * m, kind.hi * m) for kind, m in zip(kinds, multipliers, strict=True)]
+    output = IntType.spanning(sum(min(end) for end in ends), sum(max(end) for end in ends))
+    return AddParameters(kinds, multipliers, _logs(rng, 1, 16), output, 16)
+
+
+def _concat(rng: Random, lut: int) -> Any:
+    lanes = _logs(rng, 1, 16)
+    channels = tuple(lanes * rng.randint(1, 4) for _ in range(rng.randint(2, 4)))
+    return ConcatParameters(channels, rng.choice([lanes, lanes, None]), 4)
+
+
+def _reorder(rng: Random, lut: int) -> Any:
+    words, lanes = _logs(rng, 16, 300), _logs(rng, 1, 16)
+    side = math.isqrt(words)
+    index = np.arange(side * side).reshape(side, side)
+    match rng.choice(["transpose", "slice", "pad", "blocks"]):
+        case "transpose":
+            index = index.T
+        case "slice":
+            index = index[1:-1:2, 1:]
+        case "pad":
+            index = np.pad(index, 1, constant_values=-1)
+        case _:
+            half = side // 2
+            index = index[: 2 * half].reshape(2, half, side).transpose(1, 0, 2)
+    return ReorderParameters(index.reshape(-1), side * side, lanes)
+
+
+def _upsample(rng: Random, lut: int) -> Any:
+    return UpsampleParameters(rng.randint(2, 8), _logs(rng, 4, 32), _logs(rng, 1, 16), _logs(rng, 1, 16),
+                              rng.choice([(2, 2), (1, 2), (3, 3), (2, 1)]))
+
+
+def _image(rng: Random) -> dict[str, Any]:
+    """A kernel on an image."""
+    size = rng.choice([1, 2, 3, 3, 3, 3, 5, 5])
+    kernel = (1, size) if rng.random() < 0.2 else (size, size)
+    pad = rng.choice([0, size // 2])
+    pads = (pad if kernel[0] > 1 else 0, pad, pad if kernel[0] > 1 else 0, pad)
+    stride = rng.choice([1, 1, 2])
+    side = _logs(rng, max(4, size), 40)
+    return {"height": 1 if kernel[0] == 1 else side, "width": side, "kernel": kernel, "pads": pads,
+            "stride": (1 if kernel[0] == 1 else stride, stride),
+            "input": BIPOLAR if rng.random() < 0.2 else _type(rng, 2, 8)}
+
+
+def _window(rng: Random, lut: int) -> Any:
+    image = _image(rng)
+    lanes = _logs(rng, 1, 32)
+    words = _logs(rng, 1, 12)
+    insert = (2, 2) if rng.random() < 0.15 and image["kernel"][0] > 1 else (1, 1)
+    if insert == (2, 2):
+        image["stride"] = (1, 1)
+    groups = words if rng.random() < 0.4 else 1
+    return WindowParameters(channels=lanes * words, lanes=lanes, insert=insert, groups=groups, **image)
+
+
+def _parallel_window(rng: Random, lut: int) -> Any:
+    image = _image(rng)
+    image["width"] = min(image["width"], 24)
+    if image["kernel"] == (1, 1):
+        image["kernel"], image["pads"] = (2, 2), (0, 0, 0, 0)
+    image["height"] = max(image["height"], image["kernel"][0])
+    return ParallelWindowParameters(channels=_logs(rng, 1, 12), **image)
+
+
+SAMPLES: dict[str, tuple[int, Callable[[Random, int], Any]]] = {
+    "memory": (32, _memory),
+    "xnor": (14, partial(_matrix_vector, "sign", True, None)),
+    "gated xnor": (10, partial(_matrix_vector, "ternary", True, None)),
+    "signs": (14, partial(_matrix_vector, "sign", False, None)),
+    "ternary": (12, partial(_matrix_vector, "ternary", False, None)),
+    "planes": (14, partial(_matrix_vector, "few bits", False, "planes")),
+    "bipolar planes": (8, partial(_matrix_vector, "few bits", True, "planes")),
+    "multiply": (14, partial(_matrix_vector, "many bits", False, "multiply")),
+    "shift": (8, partial(_matrix_vector, "power", False, "shift")),
+    "add": (8, partial(_matrix_vector, "ternary", False, "add")),
+    "bipolar add": (6, partial(_matrix_vector, "few bits", True, "add")),
+    "levels": (8, partial(_matrix_vector, "level", False, "levels")),
+    "serial": (8, partial(_matrix_vector, "few bits", False, "serial")),
+    "fifo": (14, _fifo),
+    "width": (32, _width),
+    "threshold": (24, _threshold),
+    "requantise": (14, _requantise),
+    "table": (8, _table),
+    "depthwise": (14, _depthwise),
+    "window": (20, _window),
+    "parallel window": (14, _parallel_window),
+    "pool": (10, _pool),
+    "sum": (10, _add),
+    "concat": (6, _concat),
+    "reorder": (10, _reorder),
+    "upsample": (8, _upsample),
+    "shuffle": (4, lambda rng, lut: ShuffleParameters(np.arange(8)[::-1], 8, rng.randint(2, 50))),
+    "fork": (4, lambda rng, lut: ForkParameters(rng.randint(2, 4), _logs(rng, 1, 16), 4)),
+    "arg_max": (8, lambda rng, lut: ArgMaxParameters(_logs(rng, 2, 100), _logs(rng, 1, 10), _type(rng, 4, 12))),
+    "weights": (6, _streamer),
+}
+"""How many of each kind, and how one is drawn for tables of so many inputs."""
+
+
+def _lane(parameters: Any, rng: Random) -> tuple[IntType, int]:
+    """Type of a lane and lanes at the first input."""
+    match parameters:
+        case FifoParameters():
+            return IntType(1), parameters.bits
+        case AddParameters():
+            return parameters.inputs[0], 1
+        case MatrixVectorParameters():
+            return parameters.input, parameters.simd
+        case _:
+            kind = getattr(parameters, "input", None)
+            return kind if isinstance(kind, IntType) else IntType(rng.choice([1, 1, 2, 4, 8])), 1
+
+
+def draw(kind: str, number: int, lut: int) -> Sample:
+    """Sample ``number`` of a kind, for tables of ``lut`` inputs."""
+    rng = Random(f"{kind} {number}")
+    drawn = SAMPLES[kind][1](rng, lut)
+    if isinstance(drawn, Sample):
+        return drawn
+    lane, lanes = _lane(drawn, rng)
+    edge = Edge("i", "x", lane, np.zeros((1, lanes), dtype=np.int32), lanes, lanes)
+    return Sample(lambda: make(drawn, edge), describe(drawn, lane.bits), f"{lane} {_text(drawn)}")
+
+
+def _text(parameters: Any) -> str:
+    """Parameters without their contents."""
+    match parameters:
+        case MatrixVectorParameters() as p:
+            levels = 0 if p.thresholds is None else p.thresholds.shape[1]
+            return (f"{p.rows}x{p.columns} in {p.groups} by {p.pe}x{p.simd} {p.arithmetic.kind} of {p.arithmetic.bits} "
+                    f"bits, {levels} levels, {p.memory}")
+        case DepthwiseParameters() as p:
+            levels = 0 if p.thresholds is None else p.thresholds.shape[1]
+            return f"{p.channels}x{p.taps} by {p.lanes} {p.arithmetic.kind} of {p.weight_bits} bits, {levels} levels"
+        case ReorderParameters() as p:
+            return f"{p.words_in} to {len(p.index)} words of {p.lanes}, depth {p.depth}"
+        case ThresholdParameters() as p:
+            return f"{p.channels} by {p.lanes}, {p.levels} levels, constant={p.constant}"
+        case TableParameters() | RequantiseParameters() as p:
+            return f"{p.channels} by {p.lanes}"
+        case WeightStreamerParameters() as p:
+            return f"{len(p.words)} of {p.lanes}x{p.bits}"
+        case _:
+            return str(parameters)

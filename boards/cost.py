@@ -1,0 +1,133 @@
+"""What units will cost on a family, estimated: a model fitted on Yosys runs, with its measured error beside it.
+
+``cost_model.json`` holds, for each family, what each of a unit's numbers (``features``) weighs in lookup tables, and
+how far estimates were off on units that the fit had not seen. ``python -m bench.cost_model`` makes it.
+Memory blocks and multipliers are counted by rules (``memory``), whose hits are measured there, too.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from importlib import resources
+from typing import Any
+
+import numpy as np
+
+from .device import REFERENCE
+from .family import FAMILIES, Family
+from .features import describe
+from .memory import NUMBERS, RULES, fit
+from .numbers import Product, Unit
+
+__all__ = ["Cost", "CostModel", "load", "measured_numbers"]
+
+# Signed bits of the two ports of a family's multiplier. Yosys' command for the iCE40 (``family``) uses none.
+_PORTS = {"ecp5": (18, 18), "xc7": (25, 18)}
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Lookup tables (with those of carry chains), memory blocks (halves occur), multipliers."""
+
+    luts: int
+    block_rams: float = 0.0
+    dsps: int = 0
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(self.luts + other.luts, self.block_rams + other.block_rams, self.dsps + other.dsps)
+
+    def __sub__(self, other: Cost) -> Cost:
+        return Cost(self.luts - other.luts, self.block_rams - other.block_rams, self.dsps - other.dsps)
+
+
+def _dsps(family: str, product: Product) -> Any:
+    """Multipliers that a product takes."""
+    if family not in _PORTS or min(product.a, product.b) < 2:
+        return 0
+    wide, narrow = _PORTS[family]
+    a, b = max(product.a, product.b), min(product.a, product.b)
+    return np.asarray(product.count) * (-(-a // wide) * -(-b // narrow))
+
+
+def measured_numbers(family: str, unit: Unit) -> tuple[dict[str, Any], Any, Any, Any]:
+    """A unit's numbers with those of its memories and products, the lookup tables of memory cells, and counts.
+
+    Returns
+    -------
+    (numbers, luts, halves, dsps)
+        ``luts`` are known exactly, ``numbers`` are for coefficients to weigh; halves of memory blocks; multipliers.
+    """
+    numbers: dict[str, Any] = dict(unit.numbers)
+    luts: Any = 0
+    halves: Any = 0
+    for memory in unit.memories:
+        mapped = fit(RULES[family], memory)
+        luts, halves = luts + mapped.luts, halves + mapped.halves
+        for name in NUMBERS:
+            numbers[f"memory {name}"] = numbers.get(f"memory {name}", 0) + getattr(mapped, name)
+    dsps: Any = 0
+    for product in unit.products:
+        taken = _dsps(family, product)
+        dsps = dsps + taken
+        if isinstance(taken, int):
+            numbers["multiplied"] = numbers.get("multiplied", 0) + np.asarray(product.count) * product.a * product.b
+    return numbers, luts, halves, dsps
+
+
+@dataclass(frozen=True, eq=False)
+class CostModel:
+    """Estimates for one family. Made by :func:`load`."""
+
+    family: Family
+    coefficients: dict[str, dict[str, float]]
+    errors: dict[str, Any]
+    yosys: str
+
+    def needs(self, unit: Unit) -> np.ndarray:
+        """Lookup tables, half memory blocks and multipliers: int64 ``[..., 3]`` for numbers of shape ``[...]``.
+
+        Raises
+        ------
+        ValueError
+            If no unit of the kind was in the fit.
+        """
+        if unit.kind not in self.coefficients:
+            raise ValueError(f"unit must be of a kind that was fitted, not {unit.kind!r}")
+        numbers, luts, halves, dsps = measured_numbers(self.family.name, unit)
+        weights = self.coefficients[unit.kind]
+        for name, value in numbers.items():
+            luts = luts + weights.get(name, 0.0) * np.asarray(value, dtype=np.float64)
+        columns = np.broadcast_arrays(luts, halves, dsps)
+        return np.stack([np.rint(column) for column in columns], axis=-1).astype(np.int64)
+
+    def cost(self, parameters: Any, bits: int) -> Cost:
+        """The cost of a unit with such parameters and ``bits`` of a lane at its first input."""
+        luts, halves, dsps = self.needs(describe(parameters, bits)).tolist()
+        return Cost(luts, halves / 2, dsps)
+
+    @property
+    def prices(self) -> tuple[int, int, int]:
+        """What a lookup table, half a memory block and a multiplier weigh: by how rare they are on a usual device."""
+        device = REFERENCE[self.family.name]
+        return 1, round(device.luts / device.block_rams / 2), round(device.luts / max(device.dsps, 1))
+
+    @cached_property
+    def accuracy(self) -> str:
+        """How far estimates of lookup tables were off, for people."""
+        median, most = (100 * self.errors[name] for name in ("median", "p90"))
+        return f"model, held-out error {median:.0f} % median, {most:.0f} % at 90 %"
+
+
+@lru_cache
+def _content() -> dict[str, Any]:
+    folder = resources.files(__name__.rpartition(".")[0])
+    return json.loads(folder.joinpath("cost_model.json").read_text(encoding="utf-8"))
+
+
+@lru_cache
+def load(family: str) -> CostModel:
+    """The fitted model of a family, by name. Raises ``KeyError`` if there is no such family."""
+    fitted = _content()["families"][FAMILIES[family].name]
+    return CostModel(FAMILIES[family], fitted["coefficients"], fitted["errors"]["luts"], _content()["yosys"])

@@ -1,0 +1,205 @@
+"""What foldings cost: the boards' cost model asked about a graph's layers, and about a whole dataflow graph.
+
+A layer is priced with all that its folding decides: the unit that multiplies, the thresholds behind it on as many lanes
+as it has PEs, the window, FIFO and width converters in front of it. Its neighbours are not known then; converters
+between layers are priced, half to each, as if the neighbour had the fewest lanes that divide its channels and keep up.
+What a design really holds is estimated from its dataflow graph.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+
+from ..boards import cost
+from ..boards.cost import Cost, CostModel
+from ..boards.features import describe
+from ..boards.features_moves import window
+from ..boards.features_points import compared, regrouped, searched
+from ..boards.features_rows import Layer, matrix_vector
+from ..boards.memory import Memory
+from ..boards.numbers import Unit, address_bits
+from ..hdl.depthwise import DepthwiseParameters
+from ..hdl.mvu import MatrixVectorParameters
+from ..hdl.threshold import PARALLEL_LEVELS
+from ..hdl.window import WindowParameters
+from ..hdl.window_parallel import ParallelWindowParameters
+from .dataflow import Dataflow
+from .folding import divisors, work_of
+from .ir import Dense, Graph, Threshold, Value
+from .lower_layers import POINTWISE, widened
+
+__all__ = ["LayerCosts", "estimate", "of", "total"]
+
+
+def estimate(dataflow: Dataflow, family: str) -> dict[str, Cost]:
+    """Estimated cost of each stage of a dataflow graph, by name."""
+    model = cost.load(family)
+    return {stage.name: model.cost(stage.parameters, stage.inputs[0].type.bits if stage.inputs else 1)
+            for stage in dataflow.stages}
+
+
+def total(dataflow: Dataflow, family: str) -> Cost:
+    """Estimated cost of a whole dataflow graph."""
+    return sum(estimate(dataflow, family).values(), Cost(0))
+
+
+def of(graph: Graph, family: str, *, lut: int = 4, memory: str = "rom") -> LayerCosts:
+    """The costs of a graph's layers on a family, for ``solve``; ``lut`` and ``memory`` as of ``lower``."""
+    return LayerCosts(graph, cost.load(family), lut, memory)
+
+
+class LayerCosts:
+    """Costs of every layer with many folds at once. Made by :func:`of`; what :class:`.solve.Costs` asks for."""
+
+    def __init__(self, graph: Graph, model: CostModel, lut: int, memory: str):
+        self._model = model
+        self._layers = [_Priced(graph, node, model, lut, memory) for node in graph.nodes if isinstance(node, Dense)]
+
+    @property
+    def prices(self) -> tuple[int, int, int]:
+        """What a lookup table, half a memory block and a multiplier weigh."""
+        return self._model.prices
+
+    @property
+    def accuracy(self) -> str:
+        """How far estimates are off, as measured."""
+        return self._model.accuracy
+
+    def name(self, layer: int) -> str:
+        """What messages call a layer."""
+        return self._layers[layer].node.name
+
+    def needs(self, layer: int, folds: np.ndarray) -> np.ndarray:
+        """Lookup tables, half memory blocks, multipliers, int64 ``[folds, 3]``, of ``folds``, rows (PE, SIMD)."""
+        return self._layers[layer].needs(folds)
+
+
+class _Priced:
+    """A layer with all that its folding decides."""
+
+    def __init__(self, graph: Graph, node: Dense, model: CostModel, lut: int, memory: str):
+        self.node, self._model, self._memory, self._lut = node, model, memory, lut
+        self._work = work_of(graph, node)
+        self._source = graph.value(node.input)
+        readers = [reader for reader in graph.nodes if node.output.name in reader.inputs]
+        self._thresholds = [reader for reader in readers if isinstance(reader, Threshold)]
+        kind = self._source.type
+        self._kind = kind if node.window is None else widened(kind, node.window, *self._source.shape[:2])
+        self._slides = node.window is not None and (node.window != POINTWISE or node.groups > 1)
+
+    @cached_property
+    def _layer(self) -> Layer:
+        node = self.node
+        if self._work.depthwise:
+            channelwise = DepthwiseParameters(node.weights, 1, self._kind, node.thresholds, node.output.type, node.base)
+            return Layer.of(channelwise.rows_of, 1, node.output.type.bits, depthwise=True)
+        loadable = self._memory == "loadable"
+        unit = MatrixVectorParameters(
+            node.weights, 1, 1, node.thresholds, self._lut, input=self._kind,
+            output=None if loadable and node.thresholds is None else node.output.type, base=node.base,
+            groups=self._work.groups, memory=self._memory, weight=node.weight_type if loadable else None)
+        assert unit.output is not None
+        return Layer.of(unit.rows_of, self._work.groups, unit.output.bits, self._memory)
+
+    def needs(self, folds: np.ndarray) -> np.ndarray:
+        pe, simd = folds[:, 0], folds[:, 1]
+        cycles = self._work.cycles_of(folds)
+        total = self._of(matrix_vector(self._layer, pe, simd))
+        total = total + self._of(_fifo(simd if not self._work.depthwise else pe, self._kind.bits))
+        if self._memory == "streamed" and not self._work.depthwise:
+            total = total + self._streamed(pe, simd)
+        for node in self._thresholds:
+            total = total + self._of(self._compared(node, pe))
+        lanes = simd
+        if self._work.depthwise:
+            lanes = pe
+            if self._slides:
+                total = total + self._sliding(pe, self._source.channels // pe)
+        elif self._slides:
+            lanes, more = self._window(cycles, simd)
+            total = total + more
+        pixel = self._source.elements if self.node.window is None else self._source.channels
+        before, after = (_neighbour(value, cycles) for value in (self._source, self.node.output))
+        between = (self._of(regrouped(pixel, before, lanes, self._source.type.bits))
+                   + self._of(regrouped(self.node.output.channels, pe, after, self.node.output.type.bits)))
+        return total + between // 2
+
+    def _of(self, unit: Unit) -> np.ndarray:
+        return self._model.needs(unit)
+
+    def _streamed(self, pe: np.ndarray, simd: np.ndarray) -> np.ndarray:
+        """The unit that gives the weights, and the FIFO behind it."""
+        work = self._work
+        words = -(-work.rows // pe) * -(-work.columns // simd) * work.groups
+        width = pe * simd * self._layer.lane.bits
+        source = Unit("weights", {"weights": 1, "count": address_bits(words)}, (Memory(words, width),))
+        return self._of(source) + self._of(_fifo(pe * simd, self._layer.lane.bits))
+
+    def _compared(self, node: Threshold, pe: np.ndarray) -> Unit:
+        """A threshold unit behind the layer."""
+        levels, bits = node.thresholds.shape[1], self.node.output.type.bits
+        words = -(-self.node.output.channels // pe)
+        flipped = bool(node.falling.any())
+        if levels <= PARALLEL_LEVELS:
+            return compared(pe, levels, bits, words=words, width=pe * levels * bits, fixed=words == 1, flipped=flipped)
+        widths = [np.where(words == 1, 0, pe * bits), *[bits] * (levels.bit_length() - 1)]
+        return searched(pe, bits, node.output.type.bits, words=words, widths=widths, flipped=flipped)
+
+    @cached_property
+    def _span(self) -> WindowParameters:
+        """The window with a pixel to the word, for its depth in pixels."""
+        window, (height, width, channels) = self.node.window, self._source.shape
+        assert window is not None
+        return WindowParameters(height, width, channels, channels, window.kernel, window.stride, window.pads,
+                                window.dilation, window.insert, 1, 0, self._source.type, self._kind)
+
+    def _sliding(self, lanes: np.ndarray, groups: np.ndarray | int) -> np.ndarray:
+        """A window unit of one tap a word."""
+        span = self._span
+        assert span.depth is not None
+        pixel_words = self._source.channels // lanes
+        return self._of(window(*span.axes, pixel_words=pixel_words, groups=groups, lanes=lanes,
+                               depth=span.depth * pixel_words, bits=self._source.type.bits,
+                               output_bits=self._kind.bits))
+
+    def _window(self, cycles: np.ndarray, simd: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Lanes of the window that ``lower_layers`` would choose, and what it and the converter behind it need."""
+        work, source = self._work, self._source
+        each = cycles // work.positions
+        options = np.array(divisors(source.channels // work.groups))
+        words_out = work.groups * np.maximum(work.columns // options[:, None], -(-work.columns // simd))
+        able = (words_out <= each) & (source.elements // options[:, None] <= cycles)
+        # SIMD itself first, then the fewest.
+        rank = np.where(options[:, None] == simd, 0, options[:, None])
+        chosen = np.where(able, rank, np.iinfo(np.int64).max).argmin(axis=0)
+        lanes = options[chosen]
+        found = self._sliding(lanes, work.groups)
+        if not able.any(axis=0).all():
+            whole = work.groups == 1 and self.node.window is not None and self.node.window.insert == (1, 1)
+            given = work.columns if whole else options[-1]
+            needs = self._of(describe(self._parallel, source.type.bits)) if whole else self._sliding(
+                np.full(1, options[-1]), work.groups)
+            lanes = np.where(able.any(axis=0), lanes, given)
+            found = np.where(able.any(axis=0)[:, None], found, needs)
+        turned = self._of(regrouped(work.columns, lanes, simd, self._kind.bits))
+        return np.minimum(lanes, source.channels), found + turned
+
+    @property
+    def _parallel(self) -> ParallelWindowParameters:
+        span = self._span
+        return ParallelWindowParameters(span.height, span.width, span.channels, span.kernel, span.stride, span.pads,
+                                        span.dilation, 0, span.input, span.output)
+
+
+def _fifo(lanes: np.ndarray, bits: int) -> Unit:
+    """A FIFO of two words."""
+    return Unit("fifo", {"fifo": 1, "slots": lanes * bits})
+
+
+def _neighbour(value: Value, cycles: np.ndarray) -> np.ndarray:
+    """The fewest lanes that divide a value's channels and carry it in so many cycles."""
+    options = np.array(divisors(value.channels))
+    place = np.searchsorted(options, value.elements / cycles)
+    return options[np.minimum(place, len(options) - 1)]

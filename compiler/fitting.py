@@ -1,0 +1,141 @@
+"""Folding for a goal: solve, lower, estimate what the whole design holds, and solve again with what layers leave over.
+
+The solver prices layers (``costing``); what is between them, and how fast units without weights can be, shows only in
+the dataflow graph. A few rounds settle both: what the design needs beyond its layers is taken off the budget, and
+where something else is slower than the layers, they need not be faster.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from ..boards.cost import Cost
+from ..errors import UserError
+from ..sim.dataflow import predict
+from ..sim.sizing import bottleneck
+from . import costing, solve
+from .dataflow import Dataflow, size
+from .folding import Fold, work_of
+from .goal import Goal
+from .ir import Dense, Graph
+from .lower import lower
+from .solve import Solution
+
+__all__ = ["Plan", "plan"]
+
+# Rounds of solving and lowering: two or three are usual.
+_ROUNDS = 8
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Folds that reach a goal, the dataflow graph lowered and sized with them, its estimated cost, and what is proven.
+
+    ``status`` is that of :class:`.solve.Solution`: of the layers, at the prices of the model.
+    """
+
+    folds: tuple[Fold, ...]
+    dataflow: Dataflow
+    cost: Cost
+    status: str
+
+
+def plan(graph: Graph, goal: Goal, *, lut: int = 4, memory: str = "rom") -> Plan:
+    """The cheapest folding with at most the goal's cycles a frame, or the fastest that fits its budget.
+
+    Raises
+    ------
+    UserError
+        If there is none.
+    """
+    search = _Search(graph, goal, lut, memory)
+    for _ in range(_ROUNDS):
+        if not search.step():
+            settled = search.settle()
+            if settled is not None:
+                return settled
+    settled = search.settle()
+    if settled is None:
+        raise search.failure()
+    return settled
+
+
+@dataclass(frozen=True, eq=False)
+class _Attempt:
+    """A solution lowered: ``cycles`` of its slowest ``unit``, and the whole design's cost."""
+
+    solution: Solution
+    dataflow: Dataflow
+    unit: str
+    cycles: int
+    cost: Cost
+
+
+class _Search:
+    """What was tried, and what the next solution is to allow for."""
+
+    def __init__(self, graph: Graph, goal: Goal, lut: int, memory: str):
+        self._graph, self._goal, self._lut, self._memory = graph, goal, lut, memory
+        self._works = [work_of(graph, node) for node in graph.nodes if isinstance(node, Dense)]
+        self._costs = costing.of(graph, goal.family, lut=lut, memory=memory)
+        # What the design needs beyond its layers; cycles that layers need not go below, or that they may take.
+        self._beyond, self._floor, self._aim = Cost(0), 1, goal.cycles
+        self._tried: dict[tuple[Fold, ...], _Attempt] = {}
+        self._open: list[_Attempt] = []
+
+    def step(self) -> bool:
+        """Solve once more, lower, and learn from it; False where no new folds come out."""
+        budget = self._goal.budget
+        solution = (solve.fastest(self._works, budget, self._costs, beyond=self._beyond, floor=self._floor)
+                    if self._aim is None else
+                    solve.cheapest(self._works, self._aim, self._costs, budget, beyond=self._beyond))
+        if solution.folds in self._tried:
+            return False
+        dataflow = lower(self._graph, solution.folds, lut=self._lut, memory=self._memory)
+        cost = costing.total(dataflow, self._goal.family)
+        attempt = _Attempt(solution, dataflow, *bottleneck(dataflow.network), cost)
+        self._tried[solution.folds] = attempt
+        if self._reaches(attempt.cycles, cost):
+            self._open.append(attempt)
+        self._learn(attempt, attempt.cycles, cost)
+        return True
+
+    def settle(self) -> Plan | None:
+        """Size the best of what was tried; None if with its FIFOs it misses the goal after all, or nothing is left."""
+        if not self._open:
+            return None
+        attempt = min(self._open, key=lambda attempt: (
+            attempt.cycles * (self._aim is None), solve.price(attempt.cost, self._costs.prices), attempt.cycles))
+        self._open.remove(attempt)
+        dataflow = size(attempt.dataflow)
+        cost = costing.total(dataflow, self._goal.family)
+        cycles = attempt.cycles if self._aim is None else math.ceil(predict(dataflow.network).interval)
+        if self._reaches(cycles, cost):
+            return Plan(attempt.solution.folds, dataflow, cost, attempt.solution.status)
+        self._learn(attempt, cycles, cost)
+        return None
+
+    def failure(self) -> UserError:
+        """What to say if nothing reaches the goal."""
+        cycles, nearest = self._goal.cycles, min(self._tried.values(), key=lambda attempt: attempt.cycles)
+        if cycles is not None and nearest.cycles > cycles:
+            return UserError(f"unit {nearest.unit} needs {nearest.cycles:,} cycles a frame, whatever the folding; "
+                             f"{cycles:,} are asked for", where="--fps",
+                             remedy="ask for fewer frames/s or a faster --clock")
+        least = min(self._tried.values(), key=lambda attempt: attempt.cost.luts).cost
+        return UserError(f"no folding that was tried fits: the smallest needs {least.luts:,} LUTs, "
+                         f"{least.block_rams:g} block RAMs and {least.dsps:,} DSPs ({self._costs.accuracy})",
+                         where="folding",
+                         remedy="take a larger device or a smaller network")
+
+    def _reaches(self, cycles: int, cost: Cost) -> bool:
+        return self._goal.budget.holds(cost.luts, cost.block_rams, cost.dsps) and (
+            self._goal.cycles is None or cycles <= self._goal.cycles)
+
+    def _learn(self, attempt: _Attempt, cycles: int, cost: Cost) -> None:
+        self._beyond = cost - attempt.solution.cost
+        if self._aim is None:
+            self._floor = max(self._floor, cycles if cycles > attempt.solution.cycles else 1)
+        elif self._goal.cycles is not None:
+            self._aim = max(1, self._aim - max(0, cycles - self._goal.cycles))
