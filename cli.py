@@ -83,7 +83,17 @@ def build(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="A QONNX file.")],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="The build folder to write.")],
     clock: Annotated[float, typer.Option(metavar="MHZ", help="Clock, for frames/s and latency in time.")] = 50.0,
-    fps: Annotated[float | None, typer.Option(metavar="N", help="Frames/s to reach with the fewest lanes.")] = None,
+    fps: Annotated[float | None, typer.Option(metavar="N", help="Frames/s to reach at the least cost.")] = None,
+    luts: Annotated[int | None, typer.Option(
+        metavar="N", help="At most so many lookup tables, as estimated. Without `--fps`: the fastest folding that "
+        "fits.")] = None,
+    bram: Annotated[int | None, typer.Option(metavar="N", help="At most so many memory blocks.")] = None,
+    dsp: Annotated[int | None, typer.Option(metavar="N", help="At most so many multipliers.")] = None,
+    board: Annotated[str | None, typer.Option(
+        metavar="NAME", help="A device or board, whose budget and family it is: `up5k`, `icebreaker`, `ecp5-25f`, "
+        "`ulx3s-85f`, `xc7a35t`, `pynq-z2`, …")] = None,
+    family: Annotated[str | None, typer.Option(
+        metavar="ice40|ecp5|xc7", help="The device family that costs are estimated for.")] = None,
     folding: Annotated[str | None, typer.Option(
         metavar="PExSIMD,…", help="Rows x columns a cycle for each layer in order, as in `16x49,8x8,8x8,10x8`, or a "
         "JSON file of such pairs.")] = None,
@@ -93,7 +103,8 @@ def build(
     input_scale: Annotated[str | None, typer.Option(
         metavar="P/Q", help="What one step of the input is worth in the model's units, as in `1/255`.")] = None,
     top1: Annotated[bool, typer.Option("--top1", help="Give the class instead of the accumulators.")] = False,
-    lut: Annotated[int, typer.Option(help="Inputs of the target's lookup table, 4 or 6.")] = 4,
+    lut: Annotated[int | None, typer.Option(
+        help="Inputs of the target's lookup table, 4 or 6; by default the family's, or 4.")] = None,
     weights: Annotated[str, typer.Option(
         metavar="rom|streamed|loadable", help="Where weights live: in each layer's unit, in a unit beside it, or in "
         "memories that the ports `load_UNIT` write while the accelerator runs.")] = "rom",
@@ -101,7 +112,9 @@ def build(
 ) -> None:
     """Compile a QONNX file to Verilog: a folder with the RTL, a cocotb bench, and a report.
 
-    Without `--fps` or `--folding`, lanes are chosen so that a frame takes at most 256 cycles.
+    `--fps` finds the cheapest folding that reaches it, a budget (`--luts`, `--bram`, `--dsp`, `--board`) the fastest
+    that fits, by the cost model and an exact solver. Without any of them or `--folding`, lanes are chosen so that a
+    frame takes at most 256 cycles, or what some 512 lanes need where there are convolutions.
     """
     from . import compiler
     from .compiler import build as folders
@@ -111,7 +124,8 @@ def build(
 
     folders.check_place(output)
     loaded = compiler.load(model, input=input_type, input_scale=input_scale, name=name)
-    design = compiler.compile(loaded, folding=folding, fps=fps, clock=clock, top1=top1, lut=lut, memory=weights)
+    design = compiler.compile(loaded, folding=folding, fps=fps, clock=clock, luts=luts, bram=bram, dsp=dsp,
+                              board=board, family=family, top1=top1, lut=lut, memory=weights)
     with _bar("build") as step:
         total = len(design.dataflow.stages) + 1
         done = iter(range(total + 1))

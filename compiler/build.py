@@ -134,6 +134,7 @@ def _description(design: Compiled, model: bytes, rtl: dict[str, str]) -> dict:
         "memory": design.memory,
         "loads": [{"port": f"load_{stage.name}", "bits": stage.parameters.load_bits,
                    "words": len(stage.parameters.load_words)} for stage in design.dataflow.loadable],
+        "goal": None if design.goal is None else {**design.goal.to_json(), "status": design.status},
         "layers": [{"name": stage.name, "node": stage.layer, **asdict(work), "pe": fold.pe, "simd": fold.simd}
                    for stage, work, fold in zip(design.dataflow.layers, design.works, design.folds, strict=True)],
         "storage": [{"name": stage.name, "kind": KINDS[type(stage.parameters)], "depth": stage.schedule.depth,

@@ -16,9 +16,12 @@ from ..hdl.matrix import MEMORIES
 from ..sim import toolchain
 from ..sim.dataflow import Prediction, predict
 from . import data, emit, folding, frontend, host, passes
+from .costing import Estimate
 from .dataflow import Dataflow, size
 from .execute import run_golden
+from .fitting import plan
 from .folding import Fold
+from .goal import Goal
 from .ir import ArgMax, Dense, Graph, IntType, canonical_order
 from .lower import lower
 from .units import built_otherwise
@@ -93,10 +96,13 @@ def _scale(text: str | Fraction) -> Fraction:
     return scale
 
 
-def compile_model(model: Model, *, folding: Sequence[Fold] | str | None = None, fps: float | None = None,
+def compile_model(model: Model, *, folding: Sequence[Fold] | str | None = None, goal: Goal | None = None,
                   clock: float = 50.0, top1: bool = False, lut: int = 4,
                   memory: str = "rom", depths: Sequence[int] | None = None) -> Compiled:
-    """As :func:`.design.compile`; ``depths`` are those of :attr:`.Dataflow.sized`, if known, else they are found."""
+    """As :func:`.design.compile`; ``depths`` are those of :attr:`.Dataflow.sized`, if known, else they are found.
+
+    A ``folding`` is taken as it is; without one, the one that reaches the ``goal``, if that asks for anything.
+    """
     if not 0 < clock <= 10_000:
         raise UserError(f"a clock of {clock:g} MHz is out of range", where="--clock",
                         remedy="say MHz, as in --clock 50")
@@ -105,14 +111,14 @@ def compile_model(model: Model, *, folding: Sequence[Fold] | str | None = None, 
     if memory not in MEMORIES:
         raise UserError(f"{memory!r} is no place for weights", where="--weights", remedy=f"say one of "
                         f"{', '.join(MEMORIES)}")
-    if folding is not None and fps is not None:
-        raise UserError("both a folding and a frame rate are given", where="--folding and --fps",
-                        remedy="give one of them")
     graph = _graph(model, memory, top1)
-    folds = _folds(model, folding, fps, clock)
+    if folding is None and goal is not None and goal.asks:
+        reached = plan(graph, goal, lut=lut, memory=memory)
+        return Compiled(model, graph, reached.dataflow, reached.folds, clock, lut, top1, memory, goal, reached.status)
+    folds = _folds(model, folding)
     dataflow = lower(graph, folds, lut=lut, memory=memory)
     dataflow = size(dataflow) if depths is None else dataflow.with_depths(depths)
-    return Compiled(model, graph, dataflow, tuple(folds), clock, lut, top1, memory)
+    return Compiled(model, graph, dataflow, tuple(folds), clock, lut, top1, memory, goal)
 
 
 def _graph(model: Model, memory: str, top1: bool) -> Graph:
@@ -120,18 +126,21 @@ def _graph(model: Model, memory: str, top1: bool) -> Graph:
     return passes.run(graph, [passes.AppendArgMax()]) if top1 else graph
 
 
-def _folds(model: Model, wish: Sequence[Fold] | str | None, fps: float | None, clock: float) -> Sequence[Fold]:
+def _folds(model: Model, wish: Sequence[Fold] | str | None) -> Sequence[Fold]:
     if isinstance(wish, str):
         return folding.parse(wish)
     if wish is not None:
         return wish
     works = [folding.work_of(model.graph, layer) for layer in model.layers]
-    return folding.choose(works, folding.default_cycles(works) if fps is None else folding.cycles_for(fps, clock))
+    return folding.choose(works, folding.default_cycles(works))
 
 
 @dataclass(frozen=True, eq=False)
 class Compiled:
-    """A model mapped to hardware: what verification, build folder and report work on. Users meet it as ``Design``."""
+    """A model mapped to hardware: what verification, build folder and report work on. Users meet it as ``Design``.
+
+    ``goal`` is what was asked for, if anything was, and ``status`` how good the folding found for it is (``solve``).
+    """
 
     model: Model
     graph: Graph
@@ -141,6 +150,13 @@ class Compiled:
     lut: int
     top1: bool
     memory: str
+    goal: Goal | None = None
+    status: str | None = None
+
+    @cached_property
+    def estimate(self) -> Estimate | None:
+        """What the design will cost on the goal's family, by the cost model."""
+        return None if self.goal is None else Estimate.of(self.dataflow, self.goal)
 
     @property
     def works(self) -> tuple[folding.Work, ...]:

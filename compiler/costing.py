@@ -8,6 +8,7 @@ What a design really holds is estimated from its dataflow graph.
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
 from functools import cached_property
 
 import numpy as np
@@ -27,10 +28,11 @@ from ..hdl.window import WindowParameters
 from ..hdl.window_parallel import ParallelWindowParameters
 from .dataflow import Dataflow
 from .folding import divisors, work_of
+from .goal import Goal
 from .ir import Dense, Graph, Threshold, Value
 from .lower_layers import POINTWISE, widened
 
-__all__ = ["LayerCosts", "estimate", "of", "total"]
+__all__ = ["LayerCosts", "Estimate", "estimate", "estimated", "of", "total"]
 
 
 def estimate(dataflow: Dataflow, family: str) -> dict[str, Cost]:
@@ -43,6 +45,42 @@ def estimate(dataflow: Dataflow, family: str) -> dict[str, Cost]:
 def total(dataflow: Dataflow, family: str) -> Cost:
     """Estimated cost of a whole dataflow graph."""
     return sum(estimate(dataflow, family).values(), Cost(0))
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a design will cost, by unit and in all, beside what there is, and how far estimates are off."""
+
+    goal: Goal
+    units: dict[str, Cost]
+    accuracy: str
+
+    @classmethod
+    def of(cls, dataflow: Dataflow, goal: Goal) -> Estimate:
+        return cls(goal, estimate(dataflow, goal.family), cost.load(goal.family).accuracy)
+
+    @property
+    def cost(self) -> Cost:
+        """Of the whole design."""
+        return sum(self.units.values(), Cost(0))
+
+    def to_json(self) -> dict:
+        """As ``report.json`` has it."""
+        return {**self.goal.to_json(), **asdict(self.cost), "accuracy": self.accuracy,
+                "units": {name: asdict(each) for name, each in self.units.items()}}
+
+    def __str__(self) -> str:
+        return estimated(self.to_json())
+
+
+def estimated(said: dict) -> str:
+    """One line on an estimate as ``report.json`` has it: ``estimated LUTs 12,300 of 24,288, … (model, … error …)``."""
+    parts = []
+    for name, title in (("luts", "LUTs"), ("block_rams", "block RAMs"), ("dsps", "DSPs")):
+        limit = said["budget"][name]
+        parts.append(f"{title} {said[name]:,g}" if isinstance(said[name], float) else f"{title} {said[name]:,}")
+        parts[-1] += "" if limit is None else f" of {limit:,}"
+    return f"estimated {', '.join(parts)} on {said['device'] or said['family']} ({said['accuracy']})"
 
 
 def of(graph: Graph, family: str, *, lut: int = 4, memory: str = "rom") -> LayerCosts:

@@ -8,9 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
+from ..boards.family import FAMILIES
+from ..errors import UserError
 from . import build
 from .compiled import Compiled, Model, compile_model, load
 from .folding import Fold
+from .goal import read_goal
 from .verify import Verification, verify
 
 __all__ = ["Design", "Model", "compile", "load"]
@@ -69,21 +72,30 @@ class Design(Compiled):
 
 
 def compile(model: Model, *, folding: Sequence[Fold] | str | None = None, fps: float | None = None, clock: float = 50.0,
-            top1: bool = False, lut: int = 4, memory: str = "rom") -> Design:
+            luts: int | None = None, bram: int | None = None, dsp: int | None = None, board: str | None = None,
+            family: str | None = None, top1: bool = False, lut: int | None = None, memory: str = "rom") -> Design:
     """Fold a model and size its FIFOs.
 
     Parameters
     ----------
     folding
-        PE x SIMD for each layer in order (as ``"16x49,8x8"``), or
+        PE x SIMD for each layer in order (as ``"16x49,8x8"``). Without it and without a wish below, a frame takes at
+        most ``folding.default_cycles``, on the fewest lanes.
     fps
-        frames/s to reach at the clock with the fewest lanes. Without either, ``folding.DEFAULT_CYCLES`` a frame.
+        frames/s to reach at the clock, at the least cost (``boards.cost``).
     clock
         MHz.
+    luts, bram, dsp
+        At most so many lookup tables, memory blocks and multipliers, as estimated. Without ``fps``, the fastest
+        folding that fits; with it, the cheapest that reaches it and fits.
+    board
+        A device or board (``boards.device``): its family and, where no number is given, its budget.
+    family
+        A device family, if there is no board.
     top1
         Append arg-max: the accelerator gives the class instead of the accumulators.
     lut
-        Inputs of the target's lookup table, 4 or 6.
+        Inputs of the target's lookup table, 4 or 6; by default those of the family, or 4.
     memory
         Where weights live: "rom" (in the unit), "streamed" (in a unit of their own) or "loadable" (a port takes new
         ones while the accelerator runs).
@@ -91,7 +103,15 @@ def compile(model: Model, *, folding: Sequence[Fold] | str | None = None, fps: f
     Raises
     ------
     UserError
-        If an option is out of range or does not fit the model.
+        If an option is out of range or does not fit the model, or no folding reaches what is asked for.
     """
-    return Design._of(compile_model(model, folding=folding, fps=fps, clock=clock, top1=top1, lut=lut,
-                                    memory=memory))
+    wished = [name for name, value in (("--fps", fps), ("--luts", luts), ("--bram", bram), ("--dsp", dsp))
+              if value is not None]
+    if folding is not None and wished:
+        what = "a frame rate" if wished == ["--fps"] else "a budget"
+        raise UserError(f"both a folding and {what} are given", where=f"--folding and {wished[-1]}",
+                        remedy="give one of them")
+    goal = read_goal(fps=fps, clock=clock, luts=luts, bram=bram, dsp=dsp, board=board, family=family, lut=lut)
+    if lut is None:
+        lut = 4 if goal is None else FAMILIES[goal.family].lut_inputs
+    return Design._of(compile_model(model, folding=folding, goal=goal, clock=clock, top1=top1, lut=lut, memory=memory))

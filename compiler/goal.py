@@ -23,6 +23,16 @@ class Goal:
     budget: Budget = UNLIMITED
     device: str | None = None
 
+    @property
+    def asks(self) -> bool:
+        """Whether it decides a folding."""
+        return self.cycles is not None or bool(self.budget)
+
+    def to_json(self) -> dict:
+        """The fields, as plain JSON."""
+        return {"family": self.family, "device": self.device, "cycles": self.cycles,
+                "budget": dict(zip(("luts", "block_rams", "dsps"), self.budget.limits, strict=True))}
+
 
 def read_goal(*, fps: float | None = None, clock: float = 50.0, luts: int | None = None, bram: int | None = None,
               dsp: int | None = None, board: str | None = None, family: str | None = None,

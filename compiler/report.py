@@ -70,6 +70,7 @@ def summarise(design: Compiled) -> dict:
         "streams": [_stream(edge) for edge in dataflow.edges],
         "units": _units(design, interval),
         "timeline": timeline(design),
+        "estimate": None if design.estimate is None else {**design.estimate.to_json(), "status": design.status},
         "resources": None,
         "verification": None,
     }

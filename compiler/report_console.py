@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..errors import UserError
+from .costing import estimated
 from .report_text import figure, plural, shape, share, state
 
 __all__ = ["console"]
@@ -69,6 +70,11 @@ def _totals(report: dict) -> Table:
         steps += f" and {len(option['steps']) - 4} more" if len(option["steps"]) > 4 else ""
         steps += f": {plural(option['interval'], 'cycle')} with {option['lanes']:,} lanes"
         grid.add_row("next step", Text(steps))
+    if report["estimate"]:
+        said = report["estimate"]
+        if said["status"]:
+            grid.add_row("folding", Text(f"{said['status']}, by the cost model"))
+        grid.add_row("cost", Text(estimated(said)))
     for family, counted in (report["resources"] or {}).items():
         grid.add_row(Text(family), Text(f"{counted['luts_total']:,} LUTs, {counted['registers']:,} registers, "
                                         f"{counted['block_rams']:,} block RAMs (Yosys {counted['yosys']})"))
