@@ -1,4 +1,5 @@
-"""What a target is: device families, and what a design costs on one, counted by synthesis.
+"""What a target is: device families, and what a design costs on one, counted by synthesis or estimated.
 
-``family`` says what Yosys needs to know of a family, ``synthesis`` runs it. Imports of ours: ``errors`` only, so far.
+``family`` says what Yosys needs to know of a family, ``synthesis`` runs it. ``device`` holds what FPGAs have, ``cost``
+estimates what units take, from their ``features`` and ``memory``. Imports of ours: ``errors`` and ``hdl``.
 """

@@ -21,9 +21,9 @@ from ..boards.features_points import compared, regrouped, searched
 from ..boards.features_rows import Layer, matrix_vector
 from ..boards.memory import Memory
 from ..boards.numbers import Unit, address_bits
+from ..hdl.codes import PARALLEL_LEVELS
 from ..hdl.depthwise import DepthwiseParameters
 from ..hdl.mvu import MatrixVectorParameters
-from ..hdl.threshold import PARALLEL_LEVELS
 from ..hdl.window import WindowParameters
 from ..hdl.window_parallel import ParallelWindowParameters
 from .dataflow import Dataflow
@@ -32,7 +32,7 @@ from .goal import Goal
 from .ir import Dense, Graph, Threshold, Value
 from .lower_layers import POINTWISE, widened
 
-__all__ = ["LayerCosts", "Estimate", "estimate", "estimated", "of", "total"]
+__all__ = ["Estimate", "LayerCosts", "estimate", "estimated", "of", "total"]
 
 
 def estimate(dataflow: Dataflow, family: str) -> dict[str, Cost]:

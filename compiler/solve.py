@@ -267,4 +267,5 @@ def _misfit(layers: Sequence[_Layer], cycles: int, costs: Costs, limits: Sequenc
     most = int(np.argmax(least))
     return UserError(f"no folding{how} fits: at least {limit.shown(sum(least) + limit.taken)} {_NAMES[limit.column]} "
                      f"are needed of {limit.shown(limit.given)}, {limit.shown(least[most])} of them by layer "
-                     f"{layers[most].name!r} ({costs.accuracy})", where="folding", remedy="take a larger device or a smaller network")
+                     f"{layers[most].name!r} ({costs.accuracy})", where="folding",
+                     remedy="take a larger device or a smaller network")
