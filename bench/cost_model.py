@@ -14,6 +14,7 @@ import argparse
 import hashlib
 import importlib.metadata
 import json
+import os
 import re
 import tempfile
 from pathlib import Path
@@ -78,7 +79,9 @@ class Counts:
 
     def save(self, counts: dict[str, list[float]]) -> None:
         lines = [f"{json.dumps(key)}: {json.dumps(counts[key])}" for key in sorted(counts)]
-        self._path.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+        whole = self._path.with_name(f"{self._path.name}.{os.getpid()}")
+        whole.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+        whole.replace(self._path)  # a run that is killed leaves the counts of before
 
     def forget_others(self) -> None:
         """Drop what this run did not ask for."""
@@ -88,7 +91,7 @@ class Counts:
 class Points:
     """Samples of units that share coefficients, measured on a family; ``drawn`` says how each was drawn."""
 
-    def __init__(self, family: str, samples: list[Sample], counts: list[list[float]], drawn: list[str],
+    def __init__(self, family: Family, samples: list[Sample], counts: list[list[float]], drawn: list[str],
                  held_out: list[bool]):
         self.samples, self.counts = samples, np.array(counts, dtype=np.float64)
         self.drawn, self.held_out = np.array(drawn), np.array(held_out)
@@ -132,11 +135,11 @@ def measure(family: Family, kinds: list[str], counts: Counts, progress: Progress
     found: dict[str, list[tuple[Sample, list[float], str, bool]]] = {}
     jobs = [(kind, number) for kind in kinds for number in range(SAMPLES[kind][0])]
     for kind, number in progress.track(jobs, description=f"synthesis for {family.name}"):
-        sample = draw(kind, number, family.lut_inputs)
+        sample = draw(kind, number, family)
         counted = counts.of(sample, family)
         if counted is not None:
             found.setdefault(sample.unit.kind, []).append((sample, counted, kind, number % HELD_OUT == HELD_OUT - 1))
-    return {kind: Points(family.name, *map(list, zip(*entries, strict=True))) for kind, entries in found.items()}
+    return {kind: Points(family, *map(list, zip(*entries, strict=True))) for kind, entries in found.items()}
 
 
 def fit(points: dict[str, Points]) -> tuple[dict[str, dict[str, float]], dict[str, Any]]:

@@ -18,6 +18,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from gatewright.boards import memory as memories
+from gatewright.boards.family import Family
 from gatewright.boards.features import describe
 from gatewright.boards.numbers import Unit
 from gatewright.compiler.stream import Edge
@@ -47,7 +48,7 @@ __all__ = ["SAMPLES", "Sample", "draw"]
 
 
 class Sample:
-    """A component to synthesise for a family of ``lut``-input tables, and what the model is told of it."""
+    """A component to synthesise, and what the model is told of it."""
 
     def __init__(self, component: Callable[[], Any], unit: Unit, text: str):
         self.component, self.unit, self.text = component, unit, text
@@ -79,7 +80,7 @@ class _Store(wiring.Component):
         return m
 
 
-def _memory(rng: Random, lut: int) -> Sample:
+def _memory(rng: Random, family: Family) -> Sample:
     written = rng.random() < 0.5
     clocked = not written or rng.random() < 0.7
     depth = round(2 ** rng.uniform(2, 10 if clocked else 6))
@@ -115,12 +116,15 @@ def _weights(rng: Random, shape: tuple[int, int], kind: str) -> np.ndarray:
             return numbers.integers(-(1 << bits - 1), 1 << bits - 1, shape)
 
 
-def _matrix_vector(kind: str, bipolar: bool, lane: str | None, rng: Random, lut: int) -> Any:
+def _matrix_vector(kind: str, bipolar: bool, lane: str | None, rng: Random, family: Family) -> Any:
     """A unit for weights of a ``kind``; ``lane`` is forced, unless None."""
     activation = BIPOLAR if bipolar else _type(rng, 1 if kind in ("sign", "ternary") else 2, 8)
     if kind == "few bits":
         activation = BIPOLAR if bipolar else _type(rng, 2, 4)
         kind = str(rng.randint(2, 16 // activation.bits if not bipolar else 4))
+    elif kind == "pairs":  # two of which fit into ports of 18 bits
+        activation = _type(rng, 4, 5)
+        kind = str(rng.randint(4, 5))
     elif kind == "many bits":
         activation = _type(rng, 4, 8)
         kind = str(rng.randint(16 // activation.bits + 1, 8))
@@ -134,13 +138,13 @@ def _matrix_vector(kind: str, bipolar: bool, lane: str | None, rng: Random, lut:
     weights = _weights(rng, (rows * groups, columns), kind)
     levels = rng.choice([0, 1, 1, 3])
     memory = rng.choice(["rom"] * 6 + (["rom", "loadable"] if lane == "serial" else ["streamed", "loadable"]))
-    plain = MatrixVectorParameters(weights, pe, simd, lut=lut, input=activation, groups=groups, lane=lane,
-                                   memory=memory)
+    plain = MatrixVectorParameters(weights, pe, simd, lut=family.lut_inputs, input=activation, groups=groups, lane=lane,
+                                   memory=memory, multiplier=family.multiplier)
     if not levels:
         return plain
     thresholds, output = _thresholds(rng, plain.accumulator, rows * groups, levels)
-    return MatrixVectorParameters(weights, pe, simd, thresholds, lut, input=activation, output=output, groups=groups,
-                                  lane=lane, memory=memory)
+    return MatrixVectorParameters(weights, pe, simd, thresholds, family.lut_inputs, input=activation, output=output,
+                                  groups=groups, lane=lane, memory=memory, multiplier=family.multiplier)
 
 
 def _thresholds(rng: Random, accumulator: IntType | None, rows: int, levels: int) -> tuple[np.ndarray, IntType]:
@@ -151,26 +155,26 @@ def _thresholds(rng: Random, accumulator: IntType | None, rows: int, levels: int
             BIPOLAR if levels == 1 else IntType(2))
 
 
-def _depthwise(rng: Random, lut: int) -> Any:
+def _depthwise(rng: Random, family: Family) -> Any:
     kind = rng.choice(["sign", "ternary", "2", "4", "4", "8"])
     activation = _type(rng, 2, 8)
     lanes = _logs(rng, 1, 24)
     channels = lanes * _logs(rng, 1, 6)
     weights = _weights(rng, (channels, rng.choice([3, 4, 9, 9, 25])), kind)
-    plain = DepthwiseParameters(weights, lanes, activation, lut=lut)
+    plain = DepthwiseParameters(weights, lanes, activation, lut=family.lut_inputs)
     levels = rng.choice([0, 0, 1, 3])
     if not levels:
         return plain
     thresholds, output = _thresholds(rng, plain.accumulator, channels, levels)
-    return DepthwiseParameters(weights, lanes, activation, thresholds, output, lut=lut)
+    return DepthwiseParameters(weights, lanes, activation, thresholds, output, lut=family.lut_inputs)
 
 
-def _fifo(rng: Random, lut: int) -> Any:
+def _fifo(rng: Random, family: Family) -> Any:
     depth = rng.choice([2, 2, 3, 4, _logs(rng, 5, 60), _logs(rng, 5, 400)])
     return FifoParameters(depth, _logs(rng, 2, 128))
 
 
-def _width(rng: Random, lut: int) -> Any:
+def _width(rng: Random, family: Family) -> Any:
     channels = _logs(rng, 8, 400)
     a, b = (_logs(rng, 1, min(64, channels)) for _ in range(2))
     if rng.random() < 0.5:
@@ -181,7 +185,7 @@ def _width(rng: Random, lut: int) -> Any:
     return WidthParameters(channels, a, b)
 
 
-def _threshold(rng: Random, lut: int) -> Any:
+def _threshold(rng: Random, family: Family) -> Any:
     kind = _type(rng, 4, 14)
     bits = rng.choice([1, 1, 2, 3, 4, 4, 8])
     channels, lanes = _logs(rng, 1, 64), _logs(rng, 1, 16 if bits < 4 else 6)
@@ -195,7 +199,7 @@ def _threshold(rng: Random, lut: int) -> Any:
     return ThresholdParameters(thresholds, falling, lanes, kind, BIPOLAR if levels == 1 else IntType(bits))
 
 
-def _requantise(rng: Random, lut: int) -> Any:
+def _requantise(rng: Random, family: Family) -> Any:
     kind = _type(rng, 8, 20)
     channels = _logs(rng, 1, 40)
     lanes = min(channels, _logs(rng, 1, 6))
@@ -207,7 +211,7 @@ def _requantise(rng: Random, lut: int) -> Any:
     return RequantiseParameters(multiplier, offset, rng.randint(4, 16), 0, (1 << bits) - 1, lanes, kind, IntType(bits))
 
 
-def _table(rng: Random, lut: int) -> Any:
+def _table(rng: Random, family: Family) -> Any:
     channels = _logs(rng, 1, 16)
     lanes = min(channels, _logs(rng, 1, 8))
     kind, output = _type(rng, 3, 8), _type(rng, 1, 8)
@@ -216,13 +220,13 @@ def _table(rng: Random, lut: int) -> Any:
     return TableParameters(table, kind.lo, channels, lanes, kind, output)
 
 
-def _streamer(rng: Random, lut: int) -> Any:
+def _streamer(rng: Random, family: Family) -> Any:
     lanes, bits = _logs(rng, 1, 32), rng.randint(1, 8)
     words = tuple(rng.getrandbits(lanes * bits) for _ in range(_logs(rng, 2, 200)))
     return WeightStreamerParameters(words, lanes, bits)
 
 
-def _pool(rng: Random, lut: int) -> Any:
+def _pool(rng: Random, family: Family) -> Any:
     kind, bipolar = rng.choice(["max", "sum"]), rng.random() < 0.25
     entering = BIPOLAR if bipolar else _type(rng, 2, 8)
     taps = rng.choice([4, 4, 9, 49, 64])
@@ -231,7 +235,7 @@ def _pool(rng: Random, lut: int) -> Any:
     return PoolParameters(kind, taps, _logs(rng, 1, 32), _logs(rng, 1, 24), entering, output, 2, order)
 
 
-def _add(rng: Random, lut: int) -> Any:
+def _add(rng: Random, family: Family) -> Any:
     kinds = tuple(_type(rng, 2, 8) for _ in range(rng.choice([2, 2, 2, 3])))
     multipliers = tuple(rng.choice([1, 1, 1, 3, 5, 11, -1, -7]) for _ in kinds)
     ends = [(kind.lo * m, kind.hi * m) for kind, m in zip(kinds, multipliers, strict=True)]
@@ -239,13 +243,13 @@ def _add(rng: Random, lut: int) -> Any:
     return AddParameters(kinds, multipliers, _logs(rng, 1, 16), output, 16)
 
 
-def _concat(rng: Random, lut: int) -> Any:
+def _concat(rng: Random, family: Family) -> Any:
     lanes = _logs(rng, 1, 16)
     channels = tuple(lanes * rng.randint(1, 4) for _ in range(rng.randint(2, 4)))
     return ConcatParameters(channels, rng.choice([lanes, lanes, None]), 4)
 
 
-def _reorder(rng: Random, lut: int) -> Any:
+def _reorder(rng: Random, family: Family) -> Any:
     words, lanes = _logs(rng, 16, 300), _logs(rng, 1, 16)
     side = math.isqrt(words)
     index = np.arange(side * side).reshape(side, side)
@@ -262,7 +266,7 @@ def _reorder(rng: Random, lut: int) -> Any:
     return ReorderParameters(index.reshape(-1), side * side, lanes)
 
 
-def _upsample(rng: Random, lut: int) -> Any:
+def _upsample(rng: Random, family: Family) -> Any:
     return UpsampleParameters(rng.randint(2, 8), _logs(rng, 4, 32), _logs(rng, 1, 16), _logs(rng, 1, 16),
                               rng.choice([(2, 2), (1, 2), (3, 3), (2, 1)]))
 
@@ -280,7 +284,7 @@ def _image(rng: Random) -> dict[str, Any]:
             "input": BIPOLAR if rng.random() < 0.2 else _type(rng, 2, 8)}
 
 
-def _window(rng: Random, lut: int) -> Any:
+def _window(rng: Random, family: Family) -> Any:
     image = _image(rng)
     lanes = _logs(rng, 1, 32)
     words = _logs(rng, 1, 12)
@@ -291,7 +295,7 @@ def _window(rng: Random, lut: int) -> Any:
     return WindowParameters(channels=lanes * words, lanes=lanes, insert=insert, groups=groups, **image)
 
 
-def _parallel_window(rng: Random, lut: int) -> Any:
+def _parallel_window(rng: Random, family: Family) -> Any:
     image = _image(rng)
     image["width"] = min(image["width"], 24)
     if image["kernel"] == (1, 1):
@@ -300,7 +304,7 @@ def _parallel_window(rng: Random, lut: int) -> Any:
     return ParallelWindowParameters(channels=_logs(rng, 1, 12), **image)
 
 
-SAMPLES: dict[str, tuple[int, Callable[[Random, int], Any]]] = {
+SAMPLES: dict[str, tuple[int, Callable[[Random, Family], Any]]] = {
     "memory": (32, _memory),
     "xnor": (14, partial(_matrix_vector, "sign", True, None)),
     "gated xnor": (10, partial(_matrix_vector, "ternary", True, None)),
@@ -309,6 +313,7 @@ SAMPLES: dict[str, tuple[int, Callable[[Random, int], Any]]] = {
     "planes": (14, partial(_matrix_vector, "few bits", False, "planes")),
     "bipolar planes": (8, partial(_matrix_vector, "few bits", True, "planes")),
     "multiply": (14, partial(_matrix_vector, "many bits", False, "multiply")),
+    "packed": (8, partial(_matrix_vector, "pairs", False, "multiply")),
     "shift": (8, partial(_matrix_vector, "power", False, "shift")),
     "add": (8, partial(_matrix_vector, "ternary", False, "add")),
     "bipolar add": (6, partial(_matrix_vector, "few bits", True, "add")),
@@ -327,12 +332,12 @@ SAMPLES: dict[str, tuple[int, Callable[[Random, int], Any]]] = {
     "concat": (6, _concat),
     "reorder": (10, _reorder),
     "upsample": (8, _upsample),
-    "shuffle": (4, lambda rng, lut: ShuffleParameters(np.arange(8)[::-1], 8, rng.randint(2, 50))),
-    "fork": (4, lambda rng, lut: ForkParameters(rng.randint(2, 4), _logs(rng, 1, 16), 4)),
-    "arg_max": (8, lambda rng, lut: ArgMaxParameters(_logs(rng, 2, 100), _logs(rng, 1, 10), _type(rng, 4, 12))),
+    "shuffle": (4, lambda rng, family: ShuffleParameters(np.arange(8)[::-1], 8, rng.randint(2, 50))),
+    "fork": (4, lambda rng, family: ForkParameters(rng.randint(2, 4), _logs(rng, 1, 16), 4)),
+    "arg_max": (8, lambda rng, family: ArgMaxParameters(_logs(rng, 2, 100), _logs(rng, 1, 10), _type(rng, 4, 12))),
     "weights": (6, _streamer),
 }
-"""How many of each kind, and how one is drawn for tables of so many inputs."""
+"""How many of each kind, and how one is drawn for a family."""
 
 
 def _lane(parameters: Any, rng: Random) -> tuple[IntType, int]:
@@ -349,10 +354,10 @@ def _lane(parameters: Any, rng: Random) -> tuple[IntType, int]:
             return kind if isinstance(kind, IntType) else IntType(rng.choice([1, 1, 2, 4, 8])), 1
 
 
-def draw(kind: str, number: int, lut: int) -> Sample:
-    """Sample ``number`` of a kind, for tables of ``lut`` inputs."""
+def draw(kind: str, number: int, family: Family) -> Sample:
+    """Sample ``number`` of a kind, for a family."""
     rng = Random(f"{kind} {number}")
-    drawn = SAMPLES[kind][1](rng, lut)
+    drawn = SAMPLES[kind][1](rng, family)
     if isinstance(drawn, Sample):
         return drawn
     lane, lanes = _lane(drawn, rng)

@@ -23,9 +23,6 @@ from .numbers import Product, Unit
 
 __all__ = ["Cost", "CostModel", "load", "measured_numbers"]
 
-# Signed bits of the two ports of a family's multiplier. Yosys' command for the iCE40 (``family``) uses none.
-_PORTS = {"ecp5": (18, 18), "xc7": (25, 18)}
-
 
 @dataclass(frozen=True)
 class Cost:
@@ -42,16 +39,16 @@ class Cost:
         return Cost(self.luts - other.luts, self.block_rams - other.block_rams, self.dsps - other.dsps)
 
 
-def _dsps(family: str, product: Product) -> Any:
+def _dsps(family: Family, product: Product) -> Any:
     """Multipliers that a product takes."""
-    if family not in _PORTS or min(product.a, product.b) < 2:
+    if family.multiplier is None or min(product.a, product.b) < 2:
         return 0
-    wide, narrow = _PORTS[family]
+    wide, narrow = family.multiplier
     a, b = max(product.a, product.b), min(product.a, product.b)
     return np.asarray(product.count) * (-(-a // wide) * -(-b // narrow))
 
 
-def measured_numbers(family: str, unit: Unit) -> tuple[dict[str, Any], Any, Any, Any]:
+def measured_numbers(family: Family, unit: Unit) -> tuple[dict[str, Any], Any, Any, Any]:
     """A unit's numbers with those of its memories and products, the lookup tables of memory cells, and counts.
 
     Returns
@@ -63,7 +60,7 @@ def measured_numbers(family: str, unit: Unit) -> tuple[dict[str, Any], Any, Any,
     luts: Any = 0
     halves: Any = 0
     for memory in unit.memories:
-        mapped = fit(RULES[family], memory)
+        mapped = fit(RULES[family.name], memory)
         luts, halves = luts + mapped.luts, halves + mapped.halves
         for name in NUMBERS:
             numbers[f"memory {name}"] = numbers.get(f"memory {name}", 0) + getattr(mapped, name)
@@ -95,7 +92,7 @@ class CostModel:
         """
         if unit.kind not in self.coefficients:
             raise ValueError(f"unit must be of a kind that was fitted, not {unit.kind!r}")
-        numbers, luts, halves, dsps = measured_numbers(self.family.name, unit)
+        numbers, luts, halves, dsps = measured_numbers(self.family, unit)
         weights = self.coefficients[unit.kind]
         for name, value in numbers.items():
             luts = luts + weights.get(name, 0.0) * np.asarray(value, dtype=np.float64)

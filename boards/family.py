@@ -28,6 +28,8 @@ class Family:
         The cell of the carry chain. ``boards.synthesis`` knows which lookup tables it occupies.
     register_cells, dsp_cells
         How the cells' names begin that are flip-flops and multipliers.
+    multiplier
+        Signed bits of the two ports of a multiplier; None where ``synth`` uses none.
     block_ram_cells
         How the names of memory blocks begin: how many of the family's blocks each is.
     """
@@ -41,6 +43,7 @@ class Family:
     register_cells: tuple[str, ...]
     block_ram_cells: dict[str, Fraction]
     dsp_cells: tuple[str, ...]
+    multiplier: tuple[int, int] | None
 
 
 ICE40 = Family(
@@ -53,6 +56,8 @@ ICE40 = Family(
     register_cells=("SB_DFF",),
     block_ram_cells={"SB_RAM40_4K": Fraction(1)},
     dsp_cells=("SB_MAC16",),
+    # UltraPlus alone has them, and Yosys' command uses them only if told to.
+    multiplier=None,
 )
 
 ECP5 = Family(
@@ -68,6 +73,7 @@ ECP5 = Family(
     register_cells=("TRELLIS_FF",),
     block_ram_cells={"DP16KD": Fraction(1), "PDPW16KD": Fraction(1)},
     dsp_cells=("MULT18X18D", "MULT9X9D"),
+    multiplier=(18, 18),
 )
 
 XC7 = Family(
@@ -88,6 +94,7 @@ XC7 = Family(
     register_cells=("FDRE", "FDSE", "FDCE", "FDPE"),
     block_ram_cells={"RAMB36E1": Fraction(1), "RAMB18E1": Fraction(1, 2)},
     dsp_cells=("DSP48E1",),
+    multiplier=(25, 18),
 )
 
 FAMILIES: dict[str, Family] = {family.name: family for family in (ICE40, ECP5, XC7)}

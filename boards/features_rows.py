@@ -12,6 +12,7 @@ import numpy as np
 
 from ..hdl.depthwise import DepthwiseParameters
 from ..hdl.dot import Lane
+from ..hdl.dot_gates import packed_bits, packs
 from ..hdl.mvu import MatrixVectorParameters
 from ..hdl.rows import Rows
 from .memory import Memory
@@ -44,6 +45,8 @@ class Layer:
         "rom", "streamed" or "loadable".
     depthwise
         Rows are channels, columns taps; SIMD is 1 and no vector is kept.
+    multiplier
+        Of the unit: where it is wide enough, two rows share a multiplier.
     """
 
     rows: int
@@ -58,16 +61,18 @@ class Layer:
     offsets: bool
     memory: str = "rom"
     depthwise: bool = False
+    multiplier: tuple[int, int] | None = None
 
     @classmethod
-    def of(cls, rows: Rows, groups: int, output_bits: int, memory: str = "rom", *, depthwise: bool = False) -> Layer:
+    def of(cls, rows: Rows, groups: int, output_bits: int, memory: str = "rom", *, depthwise: bool = False,
+           multiplier: tuple[int, int] | None = None) -> Layer:
         """What the rows of a unit say."""
         thresholds = rows.thresholds
         levels = 0 if thresholds is None else thresholds.shape[1]
         return cls(len(rows.weights) // groups, rows.weights.shape[1], groups, rows.lane,
                    sum(kind.bits for kind in rows.sum_types), rows.accumulator.bits, levels,
                    rows.threshold_type.bits if levels else 0, output_bits, not levels and bool(rows.offsets.any()),
-                   memory, depthwise)
+                   memory, depthwise, multiplier)
 
 
 def _ceil(a: Number, b: Number) -> Number:
@@ -117,7 +122,12 @@ def _lanes(layer: Layer, pe: Number, simd: Number) -> tuple[dict[str, Number], l
             return {"negated": all_lanes * bits, "shifted": all_lanes * bits * (len(lane.values) - 1),
                     "summed": pe * _tree(simd, bits)}, []
         case _:
-            return {"summed": pe * _tree(simd, x + w)}, [Product(all_lanes, x, w)]
+            summed = {"summed": pe * _tree(simd, x + w)}
+            if not packs(lane, layer.multiplier):
+                return summed, [Product(all_lanes, x, w)]
+            pairs = pe // 2 * simd
+            return summed | {"paired": pairs * w, "borrowed": pairs * lane.weight.signed}, [
+                Product(pairs, packed_bits(lane), x), Product(pe % 2 * simd, x, w)]
 
 
 def matrix_vector(layer: Layer, pe: Number, simd: Number) -> Unit:
@@ -165,7 +175,8 @@ def matrix_vector(layer: Layer, pe: Number, simd: Number) -> Unit:
 
 def _of_matrix(p: MatrixVectorParameters, bits: int) -> Unit:
     assert p.output is not None
-    return matrix_vector(Layer.of(p.rows_of, p.groups, p.output.bits, p.memory), p.pe, p.simd)
+    layer = Layer.of(p.rows_of, p.groups, p.output.bits, p.memory, multiplier=p.multiplier)
+    return matrix_vector(layer, p.pe, p.simd)
 
 
 def _of_depthwise(p: DepthwiseParameters, bits: int) -> Unit:

@@ -89,7 +89,8 @@ def read(folder: Path) -> Compiled:
         model = load(path, input=declared and declared[0], input_scale=declared and declared[1], name=said["name"])
         return compile_model(model, folding=[Fold(layer["pe"], layer["simd"]) for layer in said["layers"]],
                        clock=said["clock_mhz"], top1=said["top1"], lut=said["lut"],
-                       depths=[unit["depth"] for unit in said["storage"]], memory=said["memory"])
+                       depths=[unit["depth"] for unit in said["storage"]], memory=said["memory"],
+                       multiplier=said["multiplier"] and (int(said["multiplier"][0]), int(said["multiplier"][1])))
     except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
         raise UserError(f"design.json lacks or garbles {error}", where=str(folder), remedy=remedy) from None
 
@@ -131,7 +132,7 @@ def _description(design: Compiled, model: bytes, rtl: dict[str, str]) -> dict:
         "output": {"type": str(output.type), "shape": list(output.shape), "final": chain_of(design.graph.final),
                    "host": list(design.graph.host)},
         "clock_mhz": design.clock, "top1": design.top1, "lut": design.lut,
-        "memory": design.memory,
+        "memory": design.memory, "multiplier": design.multiplier and list(design.multiplier),
         "loads": [{"port": f"load_{stage.name}", "bits": stage.parameters.load_bits,
                    "words": len(stage.parameters.load_words)} for stage in design.dataflow.loadable],
         "goal": None if design.goal is None else {**design.goal.to_json(), "status": design.status},

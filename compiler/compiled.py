@@ -97,11 +97,12 @@ def _scale(text: str | Fraction) -> Fraction:
 
 
 def compile_model(model: Model, *, folding: Sequence[Fold] | str | None = None, goal: Goal | None = None,
-                  clock: float = 50.0, top1: bool = False, lut: int = 4,
-                  memory: str = "rom", depths: Sequence[int] | None = None) -> Compiled:
+                  clock: float = 50.0, top1: bool = False, lut: int = 4, memory: str = "rom",
+                  multiplier: tuple[int, int] | None = None, depths: Sequence[int] | None = None) -> Compiled:
     """As :func:`.design.compile`; ``depths`` are those of :attr:`.Dataflow.sized`, if known, else they are found.
 
-    A ``folding`` is taken as it is; without one, the one that reaches the ``goal``, if that asks for anything.
+    ``lut`` and ``multiplier`` are the target's, as of ``lower``. A ``folding`` is taken as it is; without one, the one
+    that reaches the ``goal``, if that asks for anything.
     """
     if not 0 < clock <= 10_000:
         raise UserError(f"a clock of {clock:g} MHz is out of range", where="--clock",
@@ -113,12 +114,13 @@ def compile_model(model: Model, *, folding: Sequence[Fold] | str | None = None, 
                         f"{', '.join(MEMORIES)}")
     graph = _graph(model, memory, top1)
     if folding is None and goal is not None and goal.asks:
-        reached = plan(graph, goal, lut=lut, memory=memory)
-        return Compiled(model, graph, reached.dataflow, reached.folds, clock, lut, top1, memory, goal, reached.status)
+        reached = plan(graph, goal, lut=lut, memory=memory, multiplier=multiplier)
+        return Compiled(model, graph, reached.dataflow, reached.folds, clock, lut, top1, memory, multiplier, goal,
+                        reached.status)
     folds = _folds(model, folding)
-    dataflow = lower(graph, folds, lut=lut, memory=memory)
+    dataflow = lower(graph, folds, lut=lut, memory=memory, multiplier=multiplier)
     dataflow = size(dataflow) if depths is None else dataflow.with_depths(depths)
-    return Compiled(model, graph, dataflow, tuple(folds), clock, lut, top1, memory, goal)
+    return Compiled(model, graph, dataflow, tuple(folds), clock, lut, top1, memory, multiplier, goal)
 
 
 def _graph(model: Model, memory: str, top1: bool) -> Graph:
@@ -150,6 +152,7 @@ class Compiled:
     lut: int
     top1: bool
     memory: str
+    multiplier: tuple[int, int] | None = None
     goal: Goal | None = None
     status: str | None = None
 
@@ -217,7 +220,7 @@ class Compiled:
         works = tuple(folding.work_of(graph, layer) for layer in graph.nodes if isinstance(layer, Dense))
         if works != self.works:
             raise UserError("has other layers", where=model.name, remedy=remedy)
-        other = lower(graph, self.folds, lut=self.lut, memory=self.memory)
+        other = lower(graph, self.folds, lut=self.lut, memory=self.memory, multiplier=self.multiplier)
         if [stage.name for stage in self.dataflow.stages] != [stage.name for stage in other.stages]:
             raise UserError("needs other units", where=model.name, remedy=remedy)
         words = {}

@@ -83,17 +83,19 @@ def estimated(said: dict) -> str:
     return f"estimated {', '.join(parts)} on {said['device'] or said['family']} ({said['accuracy']})"
 
 
-def of(graph: Graph, family: str, *, lut: int = 4, memory: str = "rom") -> LayerCosts:
-    """The costs of a graph's layers on a family, for ``solve``; ``lut`` and ``memory`` as of ``lower``."""
-    return LayerCosts(graph, cost.load(family), lut, memory)
+def of(graph: Graph, family: str, *, lut: int = 4, memory: str = "rom",
+       multiplier: tuple[int, int] | None = None) -> LayerCosts:
+    """The costs of a graph's layers on a family, for ``solve``; ``lut``, ``memory``, ``multiplier`` as of ``lower``."""
+    return LayerCosts(graph, cost.load(family), lut, memory, multiplier)
 
 
 class LayerCosts:
     """Costs of every layer with many folds at once. Made by :func:`of`; what :class:`.solve.Costs` asks for."""
 
-    def __init__(self, graph: Graph, model: CostModel, lut: int, memory: str):
+    def __init__(self, graph: Graph, model: CostModel, lut: int, memory: str, multiplier: tuple[int, int] | None):
         self._model = model
-        self._layers = [_Priced(graph, node, model, lut, memory) for node in graph.nodes if isinstance(node, Dense)]
+        self._layers = [_Priced(graph, node, model, lut, memory, multiplier) for node in graph.nodes
+                        if isinstance(node, Dense)]
 
     @property
     def prices(self) -> tuple[int, int, int]:
@@ -117,8 +119,9 @@ class LayerCosts:
 class _Priced:
     """A layer with all that its folding decides."""
 
-    def __init__(self, graph: Graph, node: Dense, model: CostModel, lut: int, memory: str):
-        self.node, self._model, self._memory, self._lut = node, model, memory, lut
+    def __init__(self, graph: Graph, node: Dense, model: CostModel, lut: int, memory: str,
+                 multiplier: tuple[int, int] | None):
+        self.node, self._model, self._memory, self._lut, self._multiplier = node, model, memory, lut, multiplier
         self._work = work_of(graph, node)
         self._source = graph.value(node.input)
         readers = [reader for reader in graph.nodes if node.output.name in reader.inputs]
@@ -139,7 +142,7 @@ class _Priced:
             output=None if loadable and node.thresholds is None else node.output.type, base=node.base,
             groups=self._work.groups, memory=self._memory, weight=node.weight_type if loadable else None)
         assert unit.output is not None
-        return Layer.of(unit.rows_of, self._work.groups, unit.output.bits, self._memory)
+        return Layer.of(unit.rows_of, self._work.groups, unit.output.bits, self._memory, multiplier=self._multiplier)
 
     def needs(self, folds: np.ndarray) -> np.ndarray:
         pe, simd = folds[:, 0], folds[:, 1]

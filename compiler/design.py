@@ -112,6 +112,8 @@ def compile(model: Model, *, folding: Sequence[Fold] | str | None = None, fps: f
         raise UserError(f"both a folding and {what} are given", where=f"--folding and {wished[-1]}",
                         remedy="give one of them")
     goal = read_goal(fps=fps, clock=clock, luts=luts, bram=bram, dsp=dsp, board=board, family=family, lut=lut)
+    target = None if goal is None else FAMILIES[goal.family]
     if lut is None:
-        lut = 4 if goal is None else FAMILIES[goal.family].lut_inputs
-    return Design._of(compile_model(model, folding=folding, goal=goal, clock=clock, top1=top1, lut=lut, memory=memory))
+        lut = 4 if target is None else target.lut_inputs
+    return Design._of(compile_model(model, folding=folding, goal=goal, clock=clock, top1=top1, lut=lut, memory=memory,
+                                    multiplier=target and target.multiplier))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 
 from ..boards.cost import Cost
 from ..errors import UserError
@@ -41,15 +42,18 @@ class Plan:
     status: str
 
 
-def plan(graph: Graph, goal: Goal, *, lut: int = 4, memory: str = "rom") -> Plan:
+def plan(graph: Graph, goal: Goal, *, lut: int = 4, memory: str = "rom",
+         multiplier: tuple[int, int] | None = None) -> Plan:
     """The cheapest folding with at most the goal's cycles a frame, or the fastest that fits its budget.
+
+    ``lut``, ``memory`` and ``multiplier`` are as of ``lower``.
 
     Raises
     ------
     UserError
         If there is none.
     """
-    search = _Search(graph, goal, lut, memory)
+    search = _Search(graph, goal, lut, memory, multiplier)
     for _ in range(_ROUNDS):
         if not search.step():
             settled = search.settle()
@@ -75,10 +79,11 @@ class _Attempt:
 class _Search:
     """What was tried, and what the next solution is to allow for."""
 
-    def __init__(self, graph: Graph, goal: Goal, lut: int, memory: str):
-        self._graph, self._goal, self._lut, self._memory = graph, goal, lut, memory
+    def __init__(self, graph: Graph, goal: Goal, lut: int, memory: str, multiplier: tuple[int, int] | None):
+        self._graph, self._goal = graph, goal
+        self._lower = partial(lower, lut=lut, memory=memory, multiplier=multiplier)
         self._works = [work_of(graph, node) for node in graph.nodes if isinstance(node, Dense)]
-        self._costs = costing.of(graph, goal.family, lut=lut, memory=memory)
+        self._costs = costing.of(graph, goal.family, lut=lut, memory=memory, multiplier=multiplier)
         # What the design needs beyond its layers; cycles that layers need not go below, or that they may take.
         self._beyond, self._floor, self._aim = Cost(0), 1, goal.cycles
         self._tried: dict[tuple[Fold, ...], _Attempt] = {}
@@ -92,7 +97,7 @@ class _Search:
                     solve.cheapest(self._works, self._aim, self._costs, budget, beyond=self._beyond))
         if solution.folds in self._tried:
             return False
-        dataflow = lower(self._graph, solution.folds, lut=self._lut, memory=self._memory)
+        dataflow = self._lower(self._graph, solution.folds)
         cost = costing.total(dataflow, self._goal.family)
         attempt = _Attempt(solution, dataflow, *bottleneck(dataflow.network), cost)
         self._tried[solution.folds] = attempt

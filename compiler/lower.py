@@ -24,7 +24,8 @@ from .stream import stream
 __all__ = ["lower"]
 
 
-def lower(graph: Graph, folds: Sequence[Fold], *, lut: int = 4, memory: str = "rom") -> Dataflow:
+def lower(graph: Graph, folds: Sequence[Fold], *, lut: int = 4, memory: str = "rom",
+          multiplier: tuple[int, int] | None = None) -> Dataflow:
     """Lower a graph, one fold for each Dense node in order. FIFOs get depth 2, buffers the least that works.
 
     Parameters
@@ -33,6 +34,8 @@ def lower(graph: Graph, folds: Sequence[Fold], *, lut: int = 4, memory: str = "r
         Inputs of the target's lookup table.
     memory
         Where weights live: "rom", "streamed" or "loadable" (``hdl.mvu``).
+    multiplier
+        Signed bits of the ports of the target's multiplier, which two products may share, or None (``hdl.mvu``).
 
     Raises
     ------
@@ -46,7 +49,7 @@ def lower(graph: Graph, folds: Sequence[Fold], *, lut: int = 4, memory: str = "r
     works = [work_of(graph, layer) for layer in layers]
     _check_folds(layers, works, folds)
     interval = max(work.cycles(fold) for work, fold in zip(works, folds, strict=True))
-    lowering = Lowering(graph, interval, lut, memory)
+    lowering = Lowering(graph, interval, lut, memory, multiplier)
     lowering.begin(folds[0])
     remaining = iter(folds)
     for node in graph.nodes:

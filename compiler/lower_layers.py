@@ -56,7 +56,7 @@ def lower_dense(lowering: Lowering, node: Dense, fold: Fold) -> None:
     unit = MatrixVectorParameters(
         node.weights, fold.pe, fold.simd, node.thresholds, lowering.lut, input=edge.type,
         output=node.output.type, base=node.base, groups=work.groups, positions=work.positions, memory=lowering.memory,
-        weight=_to_come(lowering, node))
+        multiplier=lowering.multiplier, weight=_to_come(lowering, node))
     assert unit.output is not None
     inputs = [edge]
     if lowering.memory == "streamed":

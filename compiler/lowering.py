@@ -29,8 +29,9 @@ __all__ = ["Lowering"]
 class Lowering:
     """The dataflow graph while it grows; ``interval`` is the cycles a frame that the layers' folding allows."""
 
-    def __init__(self, graph: Graph, interval: int, lut: int, memory: str):
-        self.graph, self.interval, self.lut, self.memory = graph, interval, lut, memory
+    def __init__(self, graph: Graph, interval: int, lut: int, memory: str, multiplier: tuple[int, int] | None):
+        self.graph, self.interval = graph, interval
+        self.lut, self.memory, self.multiplier = lut, memory, multiplier
         self.stages: list[Stage] = []
         self._waiting: dict[str, list[Edge]] = {}
         self._parts: dict[str, Edge] = {}

@@ -12,7 +12,7 @@ from .dot import Lane
 from .dot_planes import count_planes, exponents
 from .number import IntType
 
-__all__ = ["DotProducts", "lane_stages", "packs"]
+__all__ = ["DotProducts", "lane_stages", "packed_bits", "packs"]
 
 
 def lane_stages(lane: Lane, lanes: int) -> int:
@@ -41,6 +41,12 @@ def packs(lane: Lane, multiplier: tuple[int, int] | None) -> bool:
     low, high = _packed(lane)
     return low.bits + high.bits + (not high.signed) <= max(multiplier) and (
         lane.input.bits + (not lane.input.signed) <= min(multiplier))
+
+
+def packed_bits(lane: Lane) -> int:
+    """Bits of two weights in one port of a multiplier (:func:`packs`)."""
+    low, high = _packed(lane)
+    return low.bits + high.bits
 
 
 def _packed(lane: Lane) -> tuple[IntType, IntType]:
