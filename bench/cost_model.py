@@ -31,7 +31,7 @@ from gatewright.boards.family import FAMILIES, Family
 from gatewright.boards.synthesis import resources
 from gatewright.compiler.emit import Memories, convert
 
-from .cost_samples import SAMPLES, Sample, draw
+from .cost_samples import MOST, SAMPLES, Sample, count, draw
 
 HELD_OUT = 4
 """Every so many samples one is held out."""
@@ -100,24 +100,30 @@ class Points:
         self.known = np.array([float(luts) for _, luts, _, _ in seen])
         self.foreseen = np.array([[float(halves), float(dsps)] for _, _, halves, dsps in seen])
 
-    def fit(self, memory: dict[str, float]) -> dict[str, float]:
-        """Coefficients of all numbers, from what is not held out; a memory's stay near those of memories alone.
+    def fit(self, near: dict[str, float]) -> dict[str, float]:
+        """Coefficients of all numbers, from what is not held out; those that ``near`` names stay near its.
 
-        As near as one more sample would pull them: tables of thresholds in order are simpler than random ones.
+        As near as one more sample would pull them.
         """
         names = sorted({name for numbers in self.numbers for name in numbers})
         weight = 1 / np.maximum(self.counts[:, 0], SMALL)
         train = ~self.held_out
         matrix = np.array([[numbers.get(name, 0.0) for name in names] for numbers in self.numbers]) * weight[:, None]
         wanted = (self.counts[:, 0] - self.known) * weight
-        pulls = np.diag([matrix[train, k].max() if name in memory else 0.0 for k, name in enumerate(names)])
+        pulls = np.diag([matrix[train, k].max() if name in near else 0.0 for k, name in enumerate(names)])
         rows = np.concatenate([matrix[train], pulls])
-        goal = np.concatenate([wanted[train], pulls @ [memory.get(name, 0.0) for name in names]])
+        goal = np.concatenate([wanted[train], pulls @ [near.get(name, 0.0) for name in names]])
         scale, found = np.ones(len(rows)), np.zeros(len(names))
         for _ in range(REWEIGHTED):
             found, _ = nnls(rows * scale[:, None], goal * scale)
             scale = 1 / np.sqrt(np.maximum(np.abs(rows @ found - goal), NEAR))
         return {name: float(f"{value:.6g}") for name, value in zip(names, found, strict=True)}
+
+    def like(self, others: dict[str, float]) -> dict[str, float]:
+        """Another family's coefficients, scaled to what this one's samples need."""
+        train = ~self.held_out & (self.counts[:, 0] >= SMALL)
+        ratio = np.median(self.counts[train, 0] / np.maximum(self.estimate(others)[train], 1)) if train.any() else 1.0
+        return {name: float(ratio) * value for name, value in others.items()}
 
     def estimate(self, coefficients: dict[str, float]) -> np.ndarray:
         """Lookup tables by the model."""
@@ -133,8 +139,8 @@ class Points:
 def measure(family: Family, kinds: list[str], counts: Counts, progress: Progress) -> dict[str, Points]:
     """Synthesise what has not been; points by the kind of their units."""
     found: dict[str, list[tuple[Sample, list[float], str, bool]]] = {}
-    jobs = [(kind, number) for kind in kinds for number in range(SAMPLES[kind][0])]
-    for kind, number in progress.track(jobs, description=f"synthesis for {family.name}"):
+    jobs = [(number, kind) for kind in kinds for number in range(count(kind, family))]
+    for number, kind in progress.track(sorted(jobs), description=f"synthesis for {family.name}"):
         sample = draw(kind, number, family)
         counted = counts.of(sample, family)
         if counted is not None:
@@ -142,14 +148,21 @@ def measure(family: Family, kinds: list[str], counts: Counts, progress: Progress
     return {kind: Points(family, *map(list, zip(*entries, strict=True))) for kind, entries in found.items()}
 
 
-def fit(points: dict[str, Points]) -> tuple[dict[str, dict[str, float]], dict[str, Any]]:
-    """Coefficients by kind, and errors on what was held out."""
-    memory = points["memory"].fit({})
+def fit(points: dict[str, Points], others: dict[str, dict[str, float]]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Coefficients by kind, and errors on what was held out.
+
+    A unit's memories are weighed about as memories alone (tables of thresholds in order are simpler than random ones);
+    all else about as in the family whose coefficients the ``others`` are, if there is one.
+    """
+    def near(kind: str) -> dict[str, float]:
+        return points[kind].like(others[kind]) if kind in others else {}
+
+    memory = points["memory"].fit(near("memory"))
     coefficients = {"memory": memory}
     off: list[np.ndarray] = []
     hits = []
     for kind, each in points.items():
-        coefficients[kind] = memory if kind == "memory" else each.fit(memory)
+        coefficients[kind] = memory if kind == "memory" else each.fit(near(kind) | memory)
         off.append(each.errors(coefficients[kind], each.held_out))
         hits.append((each.counts[:, 1:] == each.foreseen)[each.held_out])
     together, hit = np.concatenate(off), np.concatenate(hits)
@@ -206,11 +219,12 @@ def main() -> None:
     kinds = list(dict.fromkeys(["memory", *options.kinds.split(",")]))
     families = options.families.split(",")
     fitted = {}
-    for name in families:
+    for name in sorted(families, key=lambda name: name != MOST):
         with Progress(console=console, transient=True) as progress:
             points = measure(FAMILIES[name], kinds, counts, progress)
-        coefficients, errors = fit(points)
-        fitted[name] = {"coefficients": coefficients, "errors": errors}
+        coefficients, errors = fit(points, fitted[MOST]["coefficients"] if MOST in fitted else {})
+        fitted[name] = {"samples": sum(len(each.samples) for each in points.values()), "coefficients": coefficients,
+                        "errors": errors}
         report(name, points, coefficients, errors, console)
         if options.show:
             show(points[options.show], coefficients[options.show], console)
@@ -219,7 +233,7 @@ def main() -> None:
             parser.error("--write needs all families and kinds")
         counts.forget_others()
         content = {"made_by": "python -m bench.cost_model --write", "yosys": importlib.metadata.version("pyosys"),
-                   "samples": sum(number for number, _ in SAMPLES.values()), "families": fitted}
+                   "families": fitted}
         MODEL.write_text(json.dumps(content, indent=1) + "\n")
 
 

@@ -44,7 +44,7 @@ from gatewright.hdl.width import WidthParameters
 from gatewright.hdl.window import WindowParameters
 from gatewright.hdl.window_parallel import ParallelWindowParameters
 
-__all__ = ["SAMPLES", "Sample", "draw"]
+__all__ = ["MOST", "SAMPLES", "Sample", "count", "draw"]
 
 
 class Sample:
@@ -145,6 +145,26 @@ def _matrix_vector(kind: str, bipolar: bool, lane: str | None, rng: Random, fami
     thresholds, output = _thresholds(rng, plain.accumulator, rows * groups, levels)
     return MatrixVectorParameters(weights, pe, simd, thresholds, family.lut_inputs, input=activation, output=output,
                                   groups=groups, lane=lane, memory=memory, multiplier=family.multiplier)
+
+
+def _whole(rng: Random, family: Family) -> Any:
+    """A matrix that is worked on all at once: its weights are constants in the gates."""
+    kind, bipolar, lane = rng.choice([
+        ("sign", True, None), ("sign", True, None), ("ternary", True, None), ("sign", False, None),
+        ("2", False, "planes"), ("4", False, "planes"), ("2", True, "planes"), ("8", False, "multiply")])
+    activation = BIPOLAR if bipolar else _type(rng, 2, 4) if lane != "multiply" else _type(rng, 4, 8)
+    each = {"sign": 1, "ternary": 1.5}.get(kind) or int(kind)
+    columns = _logs(rng, 8, 128)
+    rows = max(2, round(rng.uniform(200, 4000) / (each * activation.bits) / columns))
+    weights = _weights(rng, (rows, columns), kind)
+    plain = MatrixVectorParameters(weights, rows, columns, lut=family.lut_inputs, input=activation, lane=lane,
+                                   multiplier=family.multiplier)
+    levels = rng.choice([0, 1, 1, 3])
+    if not levels:
+        return plain
+    thresholds, output = _thresholds(rng, plain.accumulator, rows, levels)
+    return MatrixVectorParameters(weights, rows, columns, thresholds, family.lut_inputs, input=activation,
+                                  output=output, lane=lane, multiplier=family.multiplier)
 
 
 def _thresholds(rng: Random, accumulator: IntType | None, rows: int, levels: int) -> tuple[np.ndarray, IntType]:
@@ -336,8 +356,18 @@ SAMPLES: dict[str, tuple[int, Callable[[Random, Family], Any]]] = {
     "fork": (4, lambda rng, family: ForkParameters(rng.randint(2, 4), _logs(rng, 1, 16), 4)),
     "arg_max": (8, lambda rng, family: ArgMaxParameters(_logs(rng, 2, 100), _logs(rng, 1, 10), _type(rng, 4, 12))),
     "weights": (6, _streamer),
+    "whole": (24, _whole),
 }
 """How many of each kind, and how one is drawn for a family."""
+
+
+MOST = "ecp5"
+"""The family with most samples: synthesis for all would take hours."""
+
+
+def count(kind: str, family: Family) -> int:
+    """How many samples of a kind are for a family: all for one, two of five for the others, which learn from it."""
+    return SAMPLES[kind][0] if family.name == MOST else -(-2 * SAMPLES[kind][0] // 5)
 
 
 def _lane(parameters: Any, rng: Random) -> tuple[IntType, int]:

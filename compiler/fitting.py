@@ -25,8 +25,10 @@ from .solve import Solution
 
 __all__ = ["Plan", "plan"]
 
-# Rounds of solving and lowering: two or three are usual.
-_ROUNDS = 8
+# Rounds of solving and lowering: two or three are usual, more where a budget is tight.
+_ROUNDS = 20
+# By which share of a budget a design is made smaller if one of nearly the same size did not fit.
+_MARGIN = 100
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ def plan(graph: Graph, goal: Goal, *, lut: int = 4, memory: str = "rom",
 
 @dataclass(frozen=True, eq=False)
 class _Attempt:
-    """A solution lowered: ``cycles`` of its slowest ``unit``, and the whole design's cost."""
+    """A solution lowered: ``cycles`` of its slowest ``unit``, and the whole design's cost before FIFOs are sized."""
 
     solution: Solution
     dataflow: Dataflow
@@ -84,30 +86,43 @@ class _Search:
         self._lower = partial(lower, lut=lut, memory=memory, multiplier=multiplier)
         self._works = [work_of(graph, node) for node in graph.nodes if isinstance(node, Dense)]
         self._costs = costing.of(graph, goal.family, lut=lut, memory=memory, multiplier=multiplier)
-        # What the design needs beyond its layers; cycles that layers need not go below, or that they may take.
-        self._beyond, self._floor, self._aim = Cost(0), 1, goal.cycles
+        # What the design needs beyond its layers, what sizing its FIFOs adds, and what is left free after failures.
+        self._between, self._sizing, self._spare = Cost(0), Cost(0), Cost(0)
+        # Cycles that layers need not go below, or that they may take.
+        self._floor, self._aim = 1, goal.cycles
         self._tried: dict[tuple[Fold, ...], _Attempt] = {}
         self._open: list[_Attempt] = []
 
     def step(self) -> bool:
         """Solve once more, lower, and learn from it; False where no new folds come out."""
-        budget = self._goal.budget
-        solution = (solve.fastest(self._works, budget, self._costs, beyond=self._beyond, floor=self._floor)
-                    if self._aim is None else
-                    solve.cheapest(self._works, self._aim, self._costs, budget, beyond=self._beyond))
+        try:
+            solution = self._solve()
+        except UserError:
+            if not self._tried:
+                raise
+            return False  # with what is needed beyond the layers, nothing fits
         if solution.folds in self._tried:
+            if self._tried[solution.folds] not in self._open:  # it failed: make room
+                limits = self._goal.budget.limits
+                self._spare += Cost(*(0 if limit is None else -(-limit // _MARGIN) for limit in limits))
             return False
         dataflow = self._lower(self._graph, solution.folds)
         cost = costing.total(dataflow, self._goal.family)
         attempt = _Attempt(solution, dataflow, *bottleneck(dataflow.network), cost)
         self._tried[solution.folds] = attempt
-        if self._reaches(attempt.cycles, cost):
-            self._open.append(attempt)
-        self._learn(attempt, attempt.cycles, cost)
+        self._open.append(attempt)
+        self._learn(attempt, attempt.cycles)
         return True
+
+    def _solve(self) -> Solution:
+        budget, beyond = self._goal.budget, self._between + self._sizing + self._spare
+        if self._aim is None:
+            return solve.fastest(self._works, budget, self._costs, beyond=beyond, floor=self._floor)
+        return solve.cheapest(self._works, self._aim, self._costs, budget, beyond=beyond)
 
     def settle(self) -> Plan | None:
         """Size the best of what was tried; None if with its FIFOs it misses the goal after all, or nothing is left."""
+        self._open = [attempt for attempt in self._open if self._reaches(attempt.cycles, attempt.cost + self._sizing)]
         if not self._open:
             return None
         attempt = min(self._open, key=lambda attempt: (
@@ -118,7 +133,10 @@ class _Search:
         cycles = attempt.cycles if self._aim is None else math.ceil(predict(dataflow.network).interval)
         if self._reaches(cycles, cost):
             return Plan(attempt.solution.folds, dataflow, cost, attempt.solution.status)
-        self._learn(attempt, cycles, cost)
+        added = cost - attempt.cost
+        self._sizing = Cost(max(self._sizing.luts, added.luts), max(self._sizing.block_rams, added.block_rams),
+                            max(self._sizing.dsps, added.dsps))
+        self._learn(attempt, cycles)
         return None
 
     def failure(self) -> UserError:
@@ -138,8 +156,8 @@ class _Search:
         return self._goal.budget.holds(cost.luts, cost.block_rams, cost.dsps) and (
             self._goal.cycles is None or cycles <= self._goal.cycles)
 
-    def _learn(self, attempt: _Attempt, cycles: int, cost: Cost) -> None:
-        self._beyond = cost - attempt.solution.cost
+    def _learn(self, attempt: _Attempt, cycles: int) -> None:
+        self._between = attempt.cost - attempt.solution.cost
         if self._aim is None:
             self._floor = max(self._floor, cycles if cycles > attempt.solution.cycles else 1)
         elif self._goal.cycles is not None:

@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from ..errors import UserError
 from . import diagram, plots
+from .costing import estimated
 from .report_rows import rows
 from .report_text import LANES, STORAGE, UNITS, after, count, figure, plural, shape, share, state
 
@@ -35,6 +36,7 @@ def render(report: dict) -> str:
             r=report, state=state(report["verification"]), compared=_compared(report),
             rows=rows(report), units=UNITS, storage=STORAGE, lanes=LANES, kinds=_kinds(report),
             host=[after(name) for name in report["model"]["output"]["host"]],
+            estimate=estimated(report["estimate"]) if report["estimate"] else None, goal=_goal(report),
             network=diagram.network(report), timeline=Markup(plots.timeline(report)))
     except (KeyError, TypeError, IndexError, ValueError, AttributeError, jinja2.UndefinedError) as error:
         raise UserError(f"lacks or garbles {error}", where="report.json",
@@ -49,6 +51,15 @@ def _compared(report: dict) -> dict | None:
     integers = {stream["name"]: stream["integers"] for stream in report["streams"]}
     names = verification["boundaries"]
     return {"streams": len(names), "integers": verification["frames"] * sum(integers[name] for name in names)}
+
+
+def _goal(report: dict) -> str | None:
+    """What a folding was found for: "at most 500 cycles a frame on ecp5-25f"."""
+    said = report["estimate"]
+    if said is None:
+        return None
+    rate = "the fastest" if said["cycles"] is None else f"at most {plural(said['cycles'], 'cycle')} a frame"
+    return f"{rate} on {said['device'] or said['family']}"
 
 
 def _kinds(report: dict) -> list[str]:

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import MismatchError
+from ..hdl.schedule import Schedule
 from ..sim import patterns
 from ..sim.dataflow import Prediction, predict
 from . import reference
@@ -196,6 +197,9 @@ class _Run:
         # Enough frames that the input is still offering when the frame that closes the period comes out.
         in_flight = math.ceil(self.prediction.latency / self.prediction.interval)
         in_flight += sum(-(-stage.schedule.depth // stage.input.words) for stage in dataflow.sized)
+        # Before a slow unit, the pipelines of faster ones fill up, too.
+        in_flight += sum(-(-stage.schedule.stages // stage.outputs[0].words) for stage in dataflow.stages
+                         if isinstance(stage.schedule, Schedule))
         frames = again + in_flight + 4
         many = hardware.run(run_golden(self.design.graph, np.resize(self.codes, (frames, self.codes.shape[1]))))
         alone = hardware.run(run_golden(self.design.graph, self.codes[:1]))

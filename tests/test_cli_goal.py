@@ -1,0 +1,127 @@
+"""Goals on the command line: what `--fps`, budgets and boards build, and one line for each mistake."""
+
+import json
+import sys
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from gatewright import cli
+
+QUANT = "qonnx.custom_op.general"
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """x -> sign -> 6x10 binary layer -> sign -> 3x6 binary layer."""
+    rng = np.random.default_rng(3)
+    constants = [numpy_helper.from_array(np.float32(1.0), "one")]
+    nodes, last = [], "x"
+    for k, shape in enumerate(((6, 10), (3, 6))):
+        constants.append(numpy_helper.from_array(rng.normal(size=shape).astype(np.float32), f"w{k}"))
+        nodes += [helper.make_node("BipolarQuant", [last, "one"], [f"s{k}"], domain=QUANT),
+                  helper.make_node("BipolarQuant", [f"w{k}", "one"], [f"b{k}"], domain=QUANT),
+                  helper.make_node("Gemm", [f"s{k}", f"b{k}"], [f"y{k}"], name=f"layer{k}", transB=1)]
+        last = f"y{k}"
+    graph = helper.make_graph(nodes, "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 10])],
+                              [helper.make_tensor_value_info(last, TensorProto.FLOAT, [1, 3])], constants)
+    path = tmp_path_factory.mktemp("goal") / "small.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13), helper.make_opsetid(QUANT, 1)],
+                                ir_version=10), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def built(model):
+    """A build that mistakes must leave as it is."""
+    folder = model.with_name("build")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(sys, "argv", ["gatewright", "build", str(model), "-o", str(folder), "--folding", "2x5,3x2"])
+        with pytest.raises(SystemExit):
+            cli.main()
+    return folder
+
+
+@pytest.fixture
+def gatewright(monkeypatch, capsys):
+    """Runs a command line in this process: its exit code, what it printed, and what it complained of."""
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["gatewright", *map(str, words)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        said = capsys.readouterr()
+        return ended.value.code, said.out, said.err
+
+    return run
+
+
+@pytest.mark.parametrize(("words", "family", "device"), [
+    (["--fps", "5e6"], "ecp5", None),
+    (["--board", "ulx3s-25f"], "ecp5", "ecp5-25f"),
+    (["--luts", "2000", "--bram", "0", "--dsp", "0", "--family", "xc7"], "xc7", None),
+    (["--fps", "1e6", "--board", "up5k"], "ice40", "up5k"),
+])
+def test_a_goal_is_reached_and_recorded(gatewright, model, tmp_path, words, family, device):
+    code, out, err = gatewright("build", model, "-o", tmp_path / "build", *words)
+    assert (code, err) == (0, "")
+    said = json.loads((tmp_path / "build" / "report.json").read_text())
+    estimate = said["estimate"]
+    assert (estimate["family"], estimate["device"], estimate["status"]) == (family, device, "optimal")
+    for limit, count in zip(estimate["budget"].values(), ("luts", "block_rams", "dsps"), strict=True):
+        assert limit is None or estimate[count] <= limit
+    assert estimate["cycles"] is None or said["totals"]["interval"] <= estimate["cycles"]
+    assert sum(unit["luts"] for unit in estimate["units"].values()) == estimate["luts"] > 0
+    # On the terminal and on the page: the estimate with its error, and the step that would be faster.
+    flat = " ".join(out.split())
+    assert f"on {device or family} (model, held-out error" in flat
+    assert "optimal, by the cost model" in flat
+    page = (tmp_path / "build" / "report.html").read_text()
+    assert "Estimated LUTs" in page
+    assert f"on {device or family} (model, held-out error" in page
+    goal = json.loads((tmp_path / "build" / "design.json").read_text())["goal"]
+    assert (goal["family"], goal["status"]) == (family, "optimal")
+
+
+def test_a_family_alone_prices_the_folding_given(gatewright, model, tmp_path):
+    code, out, _ = gatewright("build", model, "-o", tmp_path / "build", "--folding", "2x5,3x2", "--family", "ice40")
+    assert code == 0
+    assert "on ice40 (model, held-out error" in " ".join(out.split())
+    said = json.loads((tmp_path / "build" / "report.json").read_text())
+    assert (said["folding"], said["estimate"]["status"]) == ("2x5,3x2", None)
+
+
+def test_without_a_wish_there_is_no_estimate(gatewright, model, tmp_path):
+    code, out, _ = gatewright("build", model, "-o", tmp_path / "build")
+    assert code == 0
+    assert "estimated" not in out
+    assert json.loads((tmp_path / "build" / "report.json").read_text())["estimate"] is None
+
+
+BAD = {
+    "--fps 0": "--fps: a frame rate must be positive, not 0 frames/s",
+    "--fps 1e9": "--fps: 1e+09 frames/s are more than one a cycle at 50 MHz; ask for fewer frames/s or a "
+                 "faster --clock",
+    "--fps 1e7 --luts 60": "folding: no folding with at most 5 cycles a frame fits: at least ",
+    "--luts 20": "folding: no folding fits: at least ",
+    "--luts -1": "--luts: a budget must be at least 0, not -1",
+    "--bram -1": "--bram: a budget must be at least 0, not -1",
+    "--dsp -1": "--dsp: a budget must be at least 0, not -1",
+    "--board abacus": "--board: no device or board is called 'abacus'; say one of hx1k, up5k, ",
+    "--family virtex": "--family: no device family is called 'virtex'; say one of ice40, ecp5, xc7",
+    "--board up5k --family xc7": "--family: up5k is an ice40; leave --family out",
+    "--folding 2x5,3x2 --fps 9": "--folding and --fps: both a folding and a frame rate are given; give one of them",
+    "--folding 2x5,3x2 --dsp 9": "--folding and --dsp: both a folding and a budget are given; give one of them",
+}
+
+
+@pytest.mark.parametrize("words", BAD)
+def test_a_mistake_is_one_line_and_leaves_the_last_build_whole(gatewright, model, built, words):
+    before = {path: path.read_bytes() for path in built.parent.rglob("*") if path.is_file()}
+    assert built / "design.json" in before
+    code, out, err = gatewright("build", model, "-o", built, *words.split())
+    assert (code, out) == (2, "")
+    assert err.startswith(f"gatewright: {BAD[words]}")
+    assert err.count("\n") == 1
+    assert {path: path.read_bytes() for path in built.parent.rglob("*") if path.is_file()} == before
