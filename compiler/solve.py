@@ -268,4 +268,4 @@ def _misfit(layers: Sequence[_Layer], cycles: int, costs: Costs, limits: Sequenc
     return UserError(f"no folding{how} fits: at least {limit.shown(sum(least) + limit.taken)} {_NAMES[limit.column]} "
                      f"are needed of {limit.shown(limit.given)}, {limit.shown(least[most])} of them by layer "
                      f"{layers[most].name!r} ({costs.accuracy})", where="folding",
-                     remedy="take a larger device or a smaller network")
+                     remedy=f"{'ask for fewer frames/s, ' if how else ''}take a larger device or a smaller network")

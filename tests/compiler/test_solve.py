@@ -145,10 +145,10 @@ def test_a_limit_of_effort_leaves_a_measured_gap(monkeypatch):
      "take a larger device or a smaller network"),
     (lambda: solve.cheapest([Work(4, 4), Work(80, 80)], 64, Lanes(), Budget(luts=60)),
      "folding: no folding with at most 64 cycles a frame fits: at least 101 LUTs are needed of 60, 100 of them by "
-     "layer 'layer1' (made up); take a larger device or a smaller network"),
+     "layer 'layer1' (made up); ask for fewer frames/s, take a larger device or a smaller network"),
     (lambda: solve.cheapest([Work(80, 2)], 30, Lanes(), Budget(block_rams=1)),
      "folding: no folding with at most 30 cycles a frame fits: at least 1.5 block RAMs are needed of 1, 1.5 of them "
-     "by layer 'layer0' (made up); take a larger device or a smaller network"),
+     "by layer 'layer0' (made up); ask for fewer frames/s, take a larger device or a smaller network"),
 ])
 def test_what_is_impossible_says_what_is_needed_and_where(call, message):
     with pytest.raises(UserError, match=f"^{re.escape(message)}$"):
