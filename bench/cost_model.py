@@ -34,13 +34,26 @@ from gatewright.compiler.emit import Memories, convert
 from .cost_samples import MOST, SAMPLES, Sample, count, draw
 
 HELD_OUT = 4
-"""Every so many samples one is held out."""
+"""Every so many samples of a kind one is held out, of each kind another."""
 SMALL = 32
 """Lookup tables below which a unit's relative error says nothing, and is not counted."""
 REWEIGHTED, NEAR = 30, 0.1
 """Least absolute errors, by least squares reweighted so often; errors below so much weigh alike."""
 STORE = Path(__file__).with_name("cost_samples.json")
-MODEL = Path(__file__).resolve().parents[1] / "boards" / "cost_model.json"
+ROOT = Path(__file__).resolve().parents[1]
+MODEL = ROOT / "boards" / "cost_model.json"
+SOURCES = (*sorted(ROOT.glob("hdl/*.py")), *(ROOT / name for name in (
+    "boards/family.py", "bench/cost_samples.py", "compiler/emit.py", "compiler/stream.py", "compiler/units.py")))
+"""What samples' Verilog is made by."""
+NAMES = ROOT / ".cost_samples.json"
+"""The hash of each sample, so that as long as those files stay, a fit need not make Verilog."""
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a file whole: a run that is killed leaves what was there."""
+    whole = path.with_name(f"{path.name}.{os.getpid()}")
+    whole.write_text(text)
+    whole.replace(path)
 
 
 class Counts:
@@ -51,37 +64,55 @@ class Counts:
         self._kept = self._read()
         self._used: dict[str, list[float]] = {}
         self._yosys = importlib.metadata.version("pyosys")
+        self._sources = hashlib.sha256(b"".join(path.read_bytes() for path in SOURCES)).hexdigest()
+        self._names = self._read_names()
+
+    def _read_names(self) -> dict[str, str]:
+        said = json.loads(NAMES.read_text()) if NAMES.is_file() else {}
+        return said["names"] if said.get("sources") == self._sources else {}
 
     def _read(self) -> dict[str, list[float]]:
         return json.loads(self._path.read_text()) if self._path.is_file() else {}
 
-    def of(self, sample: Sample, family: Family) -> list[float] | None:
-        """Lookup tables, half memory blocks, multipliers; None if ``only`` what was counted before is wanted."""
+    def _files(self, sample: Sample) -> dict[str, str]:
+        """A sample's Verilog and memory files."""
         files: dict[str, str] = {}
         # At the top of a design, Yosys' abc9 trips over ports whose elements have names of their own, `port[0]`.
         files["unit.v"] = re.sub(r"\\(\w+)\[(\d+)\] ", r"\1_element\2 ",
                                  convert(sample.component(), "unit", Memories("unit", files)))
-        said = json.dumps([self._yosys, family.synth, sorted(files.items())])
-        key = f"{family.name} {hashlib.sha256(said.encode()).hexdigest()[:24]}"
+        return files
+
+    def of(self, sample: Sample, family: Family, name: str) -> list[float] | None:
+        """Lookup tables, half memory blocks, multipliers; None if ``only`` what was counted before is wanted."""
+        name = f"{family.name} {name}"
+        key = self._names.get(name)
         if key not in self._kept:
-            if self._only:
+            files = self._files(sample)
+            said = json.dumps([self._yosys, family.synth, sorted(files.items())])
+            key = f"{family.name} {hashlib.sha256(said.encode()).hexdigest()[:24]}"
+            if key not in self._kept and self._only:
                 return None
-            with tempfile.TemporaryDirectory(prefix="gatewright-bench-") as folder:
-                for name, text in files.items():
-                    (Path(folder) / name).write_text(text)
-                found = resources([Path(folder) / name for name in files if name.endswith(".v")], "unit", family)
-            halves = sum(2 * size * number for begin, size in family.block_ram_cells.items()
-                         for cell, number in found.cells.items() if cell.startswith(begin))
-            self._kept[key] = [found.luts_total, int(halves), found.dsps]
-            self.save(self._read() | self._kept)
+            if key not in self._kept:
+                self._kept[key] = self._count(files, family)
+                self.save(self._read() | self._kept)
+            self._names = self._read_names() | self._names | {name: key}
+            _replace(NAMES, json.dumps({"sources": self._sources, "names": self._names}, indent=1) + "\n")
         self._used[key] = self._kept[key]
         return self._kept[key]
 
+    @staticmethod
+    def _count(files: dict[str, str], family: Family) -> list[float]:
+        with tempfile.TemporaryDirectory(prefix="gatewright-bench-") as folder:
+            for name, text in files.items():
+                (Path(folder) / name).write_text(text)
+            found = resources([Path(folder) / name for name in files if name.endswith(".v")], "unit", family)
+        halves = sum(2 * size * number for begin, size in family.block_ram_cells.items()
+                     for cell, number in found.cells.items() if cell.startswith(begin))
+        return [found.luts_total, int(halves), found.dsps]
+
     def save(self, counts: dict[str, list[float]]) -> None:
         lines = [f"{json.dumps(key)}: {json.dumps(counts[key])}" for key in sorted(counts)]
-        whole = self._path.with_name(f"{self._path.name}.{os.getpid()}")
-        whole.write_text("{\n" + ",\n".join(lines) + "\n}\n")
-        whole.replace(self._path)  # a run that is killed leaves the counts of before
+        _replace(self._path, "{\n" + ",\n".join(lines) + "\n}\n")
 
     def forget_others(self) -> None:
         """Drop what this run did not ask for."""
@@ -103,7 +134,7 @@ class Points:
     def fit(self, near: dict[str, float]) -> dict[str, float]:
         """Coefficients of all numbers, from what is not held out; those that ``near`` names stay near its.
 
-        As near as one more sample would pull them.
+        As near as one more sample would pull them; those of numbers that no sample has are its.
         """
         names = sorted({name for numbers in self.numbers for name in numbers})
         weight = 1 / np.maximum(self.counts[:, 0], SMALL)
@@ -117,7 +148,9 @@ class Points:
         for _ in range(REWEIGHTED):
             found, _ = nnls(rows * scale[:, None], goal * scale)
             scale = 1 / np.sqrt(np.maximum(np.abs(rows @ found - goal), NEAR))
-        return {name: float(f"{value:.6g}") for name, value in zip(names, found, strict=True)}
+        seen = {name for name, column in zip(names, matrix[train].T, strict=True) if column.any()}
+        unseen = {name: value for name, value in near.items() if name not in seen}
+        return {name: float(f"{value:.6g}") for name, value in (*zip(names, found, strict=True), *unseen.items())}
 
     def like(self, others: dict[str, float]) -> dict[str, float]:
         """Another family's coefficients, scaled to what this one's samples need."""
@@ -142,9 +175,10 @@ def measure(family: Family, kinds: list[str], counts: Counts, progress: Progress
     jobs = [(number, kind) for kind in kinds for number in range(count(kind, family))]
     for number, kind in progress.track(sorted(jobs), description=f"synthesis for {family.name}"):
         sample = draw(kind, number, family)
-        counted = counts.of(sample, family)
+        counted = counts.of(sample, family, f"{kind} {number}")
         if counted is not None:
-            found.setdefault(sample.unit.kind, []).append((sample, counted, kind, number % HELD_OUT == HELD_OUT - 1))
+            held_out = (number + list(SAMPLES).index(kind)) % HELD_OUT == HELD_OUT - 1
+            found.setdefault(sample.unit.kind, []).append((sample, counted, kind, held_out))
     return {kind: Points(family, *map(list, zip(*entries, strict=True))) for kind, entries in found.items()}
 
 

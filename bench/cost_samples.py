@@ -366,8 +366,8 @@ MOST = "ecp5"
 
 
 def count(kind: str, family: Family) -> int:
-    """How many samples of a kind are for a family: all for one, two of five for the others, which learn from it."""
-    return SAMPLES[kind][0] if family.name == MOST else -(-2 * SAMPLES[kind][0] // 5)
+    """How many samples of a kind are for a family: all for one, three of ten for the others, which learn from it."""
+    return SAMPLES[kind][0] if family.name == MOST else -(-3 * SAMPLES[kind][0] // 10)
 
 
 def _lane(parameters: Any, rng: Random) -> tuple[IntType, int]:

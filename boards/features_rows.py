@@ -75,6 +75,12 @@ class Layer:
                    memory, depthwise, multiplier)
 
 
+_COUNTED = ("agreeing", "masked", "counted")
+# Signs of four columns, the inputs of a lookup table, differ in at most so many rows: in others, constant weights share
+# the first gates.
+_SHARED = 16
+
+
 def _ceil(a: Number, b: Number) -> Number:
     return -(-a // b)
 
@@ -143,6 +149,8 @@ def matrix_vector(layer: Layer, pe: Number, simd: Number) -> Unit:
     for name, value in lanes.items():
         numbers[name] = np.where(fixed, 0, value)
         numbers[f"fixed {name}"] = np.where(fixed, value, 0)
+        if name in _COUNTED:
+            numbers[f"first {name}"] = np.where(fixed, value / pe * np.minimum(pe, _SHARED), 0)
     accumulates = column_folds * lane.bit_phases > 1
     kept = (row_folds * lane.bit_phases > 1) & (column_folds > 1) & (not layer.depthwise)
     compared = pe * layer.levels * layer.threshold_bits

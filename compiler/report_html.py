@@ -54,12 +54,12 @@ def _compared(report: dict) -> dict | None:
 
 
 def _goal(report: dict) -> str | None:
-    """What a folding was found for: "at most 500 cycles a frame on ecp5-25f"."""
+    """What a folding was found as: "the cheapest with at most 500 cycles a frame"."""
     said = report["estimate"]
     if said is None:
         return None
-    rate = "the fastest" if said["cycles"] is None else f"at most {plural(said['cycles'], 'cycle')} a frame"
-    return f"{rate} on {said['device'] or said['family']}"
+    cycles = said["cycles"]
+    return "the fastest that fits" if cycles is None else f"the cheapest with at most {plural(cycles, 'cycle')} a frame"
 
 
 def _kinds(report: dict) -> list[str]:

@@ -72,8 +72,9 @@ def visible(page: str) -> str:
 
 def test_json_has_the_content_that_is_promised(little):
     assert set(little) == {"name", "gatewright", "model", "folding", "clock_mhz", "lut", "totals", "bottleneck",
-                           "layers", "streams", "units", "timeline", "resources", "verification"}
+                           "layers", "streams", "units", "timeline", "estimate", "resources", "verification"}
     assert json.loads(json.dumps(little, allow_nan=False)) == little
+    assert little["estimate"] is None
     assert little["resources"] is None
     assert little["verification"] is None
     assert little["name"] == "little"
@@ -248,6 +249,24 @@ def test_page_and_table_show_resources_and_their_tool(little):
     assert "an estimate" in text
     assert "Resources" not in visible(report.render(little))
     assert "ice40 1,290 LUTs, 789 registers, 4 block RAMs (Yosys 0.60)" in " ".join(printed(content).split())
+
+
+@pytest.mark.parametrize(("status", "cycles", "said"), [
+    ("optimal", 500, "The folding is the cheapest with at most 500 cycles a frame: optimal, at the prices of the cost"),
+    ("within 2.0% of optimal", None, "The folding is the fastest that fits: within 2.0% of optimal, at the prices of"),
+    (None, None, "Check it again"),
+])
+def test_page_and_table_show_what_a_design_is_estimated_to_cost(little, status, cycles, said):
+    estimate = {"family": "ecp5", "device": "ecp5-25f", "cycles": cycles, "status": status, "luts": 2847,
+                "block_rams": 1.5, "dsps": 0, "budget": {"luts": 24288, "block_rams": 56, "dsps": None},
+                "accuracy": "model, held-out error 5 % median, 9 % at 90 %", "units": {}}
+    line = ("stimated LUTs 2,847 of 24,288, block RAMs 1.5 of 56, DSPs 0 on ecp5-25f "
+            "(model, held-out error 5 % median, 9 % at 90 %)")
+    text = visible(report.render(little | {"estimate": estimate}))
+    assert f"Resources E{line}. {said}" in text
+    table = " ".join(printed(little | {"estimate": estimate}).split())
+    assert f"cost e{line}" in table
+    assert (f"folding {status}, by the cost model" in table) == (status is not None)
 
 
 def test_table_shows_every_layer(little):
