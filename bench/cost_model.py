@@ -1,9 +1,9 @@
 """Fits the cost model (`boards/cost_model.json`) on Yosys runs of random units, and says how far off it is.
 
-    python -m bench.cost_model [--families ice40,ecp5,xc7] [--kinds matrix_vector,…] [--write] [--show KIND]
+    python -m bench.cost_model [--families ice40,ecp5,xc7] [--kinds matrix_vector,…] [--write] [--show KIND] [--counted]
 
-Every fourth sample of a kind is held out: the fit, non-negative coefficients of least absolute relative errors, never
-sees it.
+The fit is of non-negative coefficients and least absolute relative errors. Its error is that of four fits which have
+each not seen another quarter of the samples, on that quarter; the coefficients that are kept are fitted on all.
 Counts are kept in `bench/cost_samples.json`, under the hash of what was synthesised, so that only units that have
 changed are synthesised again. `--write` puts coefficients and errors into the package.
 """
@@ -33,8 +33,8 @@ from gatewright.compiler.emit import Memories, convert
 
 from .cost_samples import MOST, SAMPLES, Sample, count, draw
 
-HELD_OUT = 4
-"""Every so many samples of a kind one is held out, of each kind another."""
+PARTS = 4
+"""So often one part of the samples is held out, to see how well a fit on the others foresees it."""
 SMALL = 32
 """Lookup tables below which a unit's relative error says nothing, and is not counted."""
 REWEIGHTED, NEAR = 30, 0.1
@@ -120,41 +120,46 @@ class Counts:
 
 
 class Points:
-    """Samples of units that share coefficients, measured on a family; ``drawn`` says how each was drawn."""
+    """Samples of units that share coefficients, measured on a family.
+
+    ``drawn`` says how each was drawn, ``parts`` which of :data:`PARTS` it belongs to.
+    """
 
     def __init__(self, family: Family, samples: list[Sample], counts: list[list[float]], drawn: list[str],
-                 held_out: list[bool]):
+                 parts: list[int]):
         self.samples, self.counts = samples, np.array(counts, dtype=np.float64)
-        self.drawn, self.held_out = np.array(drawn), np.array(held_out)
+        self.drawn, self.parts = np.array(drawn), np.array(parts)
         seen = [measured_numbers(family, sample.unit) for sample in samples]
         self.numbers = [{name: float(value) for name, value in numbers.items()} for numbers, *_ in seen]
         self.known = np.array([float(luts) for _, luts, _, _ in seen])
         self.foreseen = np.array([[float(halves), float(dsps)] for _, _, halves, dsps in seen])
+        self.large = self.counts[:, 0] >= SMALL
 
-    def fit(self, near: dict[str, float]) -> dict[str, float]:
-        """Coefficients of all numbers, from what is not held out; those that ``near`` names stay near its.
+    def fit(self, near: dict[str, float], train: np.ndarray) -> dict[str, float]:
+        """Coefficients of all numbers, from the samples of ``train``; those that ``near`` names stay near its.
 
         As near as one more sample would pull them; those of numbers that no sample has are its.
         """
         names = sorted({name for numbers in self.numbers for name in numbers})
-        weight = 1 / np.maximum(self.counts[:, 0], SMALL)
-        train = ~self.held_out
-        matrix = np.array([[numbers.get(name, 0.0) for name in names] for numbers in self.numbers]) * weight[:, None]
-        wanted = (self.counts[:, 0] - self.known) * weight
-        pulls = np.diag([matrix[train, k].max() if name in near else 0.0 for k, name in enumerate(names)])
-        rows = np.concatenate([matrix[train], pulls])
-        goal = np.concatenate([wanted[train], pulls @ [near.get(name, 0.0) for name in names]])
+        weight = 1 / np.maximum(self.counts[:, 0], SMALL)[train]
+        matrix = np.array([[numbers.get(name, 0.0) for name in names] for numbers in self.numbers])[train]
+        matrix = matrix * weight[:, None]
+        wanted = (self.counts[:, 0] - self.known)[train] * weight
+        pulls = np.diag([column.max(initial=0.0) * (name in near)
+                         for name, column in zip(names, matrix.T, strict=True)])
+        rows = np.concatenate([matrix, pulls])
+        goal = np.concatenate([wanted, pulls @ [near.get(name, 0.0) for name in names]])
         scale, found = np.ones(len(rows)), np.zeros(len(names))
         for _ in range(REWEIGHTED):
             found, _ = nnls(rows * scale[:, None], goal * scale)
             scale = 1 / np.sqrt(np.maximum(np.abs(rows @ found - goal), NEAR))
-        seen = {name for name, column in zip(names, matrix[train].T, strict=True) if column.any()}
+        seen = {name for name, column in zip(names, matrix.T, strict=True) if column.any()}
         unseen = {name: value for name, value in near.items() if name not in seen}
         return {name: float(f"{value:.6g}") for name, value in (*zip(names, found, strict=True), *unseen.items())}
 
-    def like(self, others: dict[str, float]) -> dict[str, float]:
-        """Another family's coefficients, scaled to what this one's samples need."""
-        train = ~self.held_out & (self.counts[:, 0] >= SMALL)
+    def like(self, others: dict[str, float], train: np.ndarray) -> dict[str, float]:
+        """Another family's coefficients, scaled to what this one's samples of ``train`` need."""
+        train = train & self.large
         ratio = np.median(self.counts[train, 0] / np.maximum(self.estimate(others)[train], 1)) if train.any() else 1.0
         return {name: float(ratio) * value for name, value in others.items()}
 
@@ -163,53 +168,62 @@ class Points:
         return self.known + np.array([sum(coefficients.get(name, 0.0) * value for name, value in numbers.items())
                                       for numbers in self.numbers])
 
-    def errors(self, coefficients: dict[str, float], which: np.ndarray) -> np.ndarray:
-        """Relative errors of lookup tables, of the larger ones of those named."""
-        which = which & (self.counts[:, 0] >= SMALL)
-        return np.abs(self.estimate(coefficients) - self.counts[:, 0])[which] / self.counts[which, 0]
+    def errors(self, estimates: np.ndarray, which: np.ndarray | bool = True) -> np.ndarray:
+        """Relative errors of lookup tables, of the larger units."""
+        which = which & self.large
+        return np.abs(estimates - self.counts[:, 0])[which] / self.counts[which, 0]
 
 
 def measure(family: Family, kinds: list[str], counts: Counts, progress: Progress) -> dict[str, Points]:
     """Synthesise what has not been; points by the kind of their units."""
-    found: dict[str, list[tuple[Sample, list[float], str, bool]]] = {}
+    found: dict[str, list[tuple[Sample, list[float], str, int]]] = {}
     jobs = [(number, kind) for kind in kinds for number in range(count(kind, family))]
     for number, kind in progress.track(sorted(jobs), description=f"synthesis for {family.name}"):
         sample = draw(kind, number, family)
         counted = counts.of(sample, family, f"{kind} {number}")
         if counted is not None:
-            held_out = (number + list(SAMPLES).index(kind)) % HELD_OUT == HELD_OUT - 1
-            found.setdefault(sample.unit.kind, []).append((sample, counted, kind, held_out))
+            part = (number + list(SAMPLES).index(kind)) % PARTS
+            found.setdefault(sample.unit.kind, []).append((sample, counted, kind, part))
     return {kind: Points(family, *map(list, zip(*entries, strict=True))) for kind, entries in found.items()}
 
 
-def fit(points: dict[str, Points], others: dict[str, dict[str, float]]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Coefficients by kind, and errors on what was held out.
+def _coefficients(points: dict[str, Points], others: dict[str, dict[str, float]],
+                  without: int | None = None) -> dict[str, dict[str, float]]:
+    """Coefficients by kind, from all samples but those of one part.
 
     A unit's memories are weighed about as memories alone (tables of thresholds in order are simpler than random ones);
     all else about as in the family whose coefficients the ``others`` are, if there is one.
     """
-    def near(kind: str) -> dict[str, float]:
-        return points[kind].like(others[kind]) if kind in others else {}
+    def fitted(kind: str, near: dict[str, float]) -> dict[str, float]:
+        each = points[kind]
+        train = each.parts != (-1 if without is None else without)
+        return each.fit((each.like(others[kind], train) if kind in others else {}) | near, train)
 
-    memory = points["memory"].fit(near("memory"))
-    coefficients = {"memory": memory}
-    off: list[np.ndarray] = []
-    hits = []
-    for kind, each in points.items():
-        coefficients[kind] = memory if kind == "memory" else each.fit(near(kind) | memory)
-        off.append(each.errors(coefficients[kind], each.held_out))
-        hits.append((each.counts[:, 1:] == each.foreseen)[each.held_out])
-    together, hit = np.concatenate(off), np.concatenate(hits)
-    return coefficients, {
-        "luts": {"median": round(float(np.median(together)), 4), "p90": round(float(np.quantile(together, 0.9)), 4),
-                 "held_out": len(together)},
-        "block_rams": {"exact": round(float(hit[:, 0].mean()), 4), "held_out": len(hit)},
-        "dsps": {"exact": round(float(hit[:, 1].mean()), 4), "held_out": len(hit)},
+    memory = fitted("memory", {})
+    return {kind: memory if kind == "memory" else fitted(kind, memory) for kind in points}
+
+
+def fit(points: dict[str, Points], others: dict[str, dict[str, float]],
+        ) -> tuple[dict[str, dict[str, float]], dict[str, np.ndarray], dict[str, Any]]:
+    """Coefficients by kind; what each sample takes by a fit that has not seen it; how far that is off."""
+    held_out = {kind: np.zeros(len(each.samples)) for kind, each in points.items()}
+    for part in range(PARTS):
+        coefficients = _coefficients(points, others, part)
+        for kind, each in points.items():
+            mine = each.parts == part
+            held_out[kind][mine] = each.estimate(coefficients[kind])[mine]
+    off = np.concatenate([each.errors(held_out[kind]) for kind, each in points.items()])
+    hit = np.concatenate([each.counts[:, 1:] == each.foreseen for each in points.values()])
+    return _coefficients(points, others), held_out, {
+        "luts": {"median": round(float(np.median(off)), 4), "p90": round(float(np.quantile(off, 0.9)), 4),
+                 "held_out": len(off)},
+        "block_rams": {"exact": round(float(hit[:, 0].mean()), 4), "samples": len(hit)},
+        "dsps": {"exact": round(float(hit[:, 1].mean()), 4), "samples": len(hit)},
     }
 
 
-def report(name: str, points: dict[str, Points], coefficients: dict[str, dict[str, float]], errors: dict[str, Any],
-           console: Console) -> None:
+def report(name: str, points: dict[str, Points], coefficients: dict[str, dict[str, float]],
+           held_out: dict[str, np.ndarray], errors: dict[str, Any], console: Console) -> None:
     """A table of errors by kind."""
     table = Table(title=f"{name}: estimates against Yosys, units from {SMALL} LUTs on", title_justify="left")
     for column in ("unit", "samples", "fitted: median", "90 %", "held out: median", "90 %", "block RAMs exact",
@@ -218,25 +232,26 @@ def report(name: str, points: dict[str, Points], coefficients: dict[str, dict[st
     for kind, each in points.items():
         for drawn in dict.fromkeys(each.drawn.tolist()):
             mine, cells = each.drawn == drawn, []
-            for which in (mine & ~each.held_out, mine & each.held_out):
-                off = each.errors(coefficients[kind], which)
+            for estimates in (each.estimate(coefficients[kind]), held_out[kind]):
+                off = each.errors(estimates, mine)
                 cells += [f"{np.median(off):.1%}", f"{np.quantile(off, 0.9):.1%}"] if len(off) else ["", ""]
             hit = (each.counts[:, 1:] == each.foreseen)[mine].mean(axis=0)
             table.add_row(drawn, str(mine.sum()), *cells, f"{hit[0]:.0%}", f"{hit[1]:.0%}")
     table.add_section()
-    table.add_row("all, held out", str(errors["luts"]["held_out"]), "", "", f"{errors['luts']['median']:.1%}",
-                  f"{errors['luts']['p90']:.1%}", f"{errors['block_rams']['exact']:.0%}",
-                  f"{errors['dsps']['exact']:.0%}")
+    off = np.concatenate([each.errors(each.estimate(coefficients[kind])) for kind, each in points.items()])
+    table.add_row("all", str(errors["dsps"]["samples"]), f"{np.median(off):.1%}", f"{np.quantile(off, 0.9):.1%}",
+                  f"{errors['luts']['median']:.1%}", f"{errors['luts']['p90']:.1%}",
+                  f"{errors['block_rams']['exact']:.0%}", f"{errors['dsps']['exact']:.0%}")
     console.print(table)
 
 
-def show(each: Points, coefficients: dict[str, float], console: Console) -> None:
-    """Every sample of a kind, those furthest off first."""
-    estimates = each.estimate(coefficients)
-    off = (estimates - each.counts[:, 0]) / np.maximum(each.counts[:, 0], SMALL)
+def show(each: Points, coefficients: dict[str, float], held_out: np.ndarray, console: Console) -> None:
+    """Every sample of a kind, those furthest off when held out first."""
+    fitted = each.estimate(coefficients)
+    off = (held_out - each.counts[:, 0]) / np.maximum(each.counts[:, 0], SMALL)
     for k in np.argsort(-np.abs(off)):
-        console.print(f"{'held' if each.held_out[k] else '    '} {off[k]:+7.1%} {each.counts[k, 0]:6.0f} "
-                      f"{estimates[k]:8.1f} {each.counts[k, 1:].astype(int)} {each.foreseen[k].astype(int)} "
+        console.print(f"{off[k]:+7.1%} {each.counts[k, 0]:6.0f} {held_out[k]:8.1f} {fitted[k]:8.1f} "
+                      f"{each.counts[k, 1:].astype(int)} {each.foreseen[k].astype(int)} "
                       f"{each.drawn[k]}: {each.samples[k].text}", highlight=False, soft_wrap=True)
     console.print({name: round(value, 3) for name, value in coefficients.items() if value})
 
@@ -256,12 +271,12 @@ def main() -> None:
     for name in sorted(families, key=lambda name: name != MOST):
         with Progress(console=console, transient=True) as progress:
             points = measure(FAMILIES[name], kinds, counts, progress)
-        coefficients, errors = fit(points, fitted[MOST]["coefficients"] if MOST in fitted else {})
+        coefficients, held_out, errors = fit(points, fitted[MOST]["coefficients"] if MOST in fitted else {})
         fitted[name] = {"samples": sum(len(each.samples) for each in points.values()), "coefficients": coefficients,
                         "errors": errors}
-        report(name, points, coefficients, errors, console)
+        report(name, points, coefficients, held_out, errors, console)
         if options.show:
-            show(points[options.show], coefficients[options.show], console)
+            show(points[options.show], coefficients[options.show], held_out[options.show], console)
     if options.write:
         if set(kinds) != set(SAMPLES) or set(families) != set(FAMILIES):
             parser.error("--write needs all families and kinds")

@@ -39,9 +39,13 @@ class Cost:
         return Cost(self.luts - other.luts, self.block_rams - other.block_rams, self.dsps - other.dsps)
 
 
+# Bits of a product below which Yosys takes lookup tables all the same (its commands' DSP_Y_MINWIDTH).
+_LEAST = {"xc7": 9}
+
+
 def _dsps(family: Family, product: Product) -> Any:
     """Multipliers that a product takes."""
-    if family.multiplier is None or min(product.a, product.b) < 2:
+    if family.multiplier is None or min(product.a, product.b) < 2 or product.a + product.b < _LEAST.get(family.name, 0):
         return 0
     wide, narrow = family.multiplier
     a, b = max(product.a, product.b), min(product.a, product.b)

@@ -132,13 +132,14 @@ def fit(rule: Rule, memory: Memory) -> Mapped:
     shallow = depth <= rule.table
     # Columns of a few words can hold few different things: equal ones are made once. So many of them differ, if random.
     different = 2.0 ** np.minimum(depth, 60)
+    guarded = in_blocks & memory.written & (rule.collisions > 0)
     table = np.where(shallow, -different * np.expm1(width * np.log1p(-1 / np.maximum(different, 2))), bits / rule.table)
     return Mapped(
         halves=copies * np.where(in_blocks, blocks * rule.halves, 0),
         luts=copies * np.where(in_cells, cells, 0),
         muxes=copies * np.where(in_blocks, (block_rows - 1) * width, np.where(in_cells, (cell_rows - 1) * width, 0)),
-        ports=copies * np.where(in_blocks & memory.written, width, 0),
-        addresses=copies * np.where(in_blocks & memory.written, np.ceil(np.log2(np.maximum(depth, 1))) + 1, 0),
+        ports=copies * np.where(guarded, width, 0),
+        addresses=copies * np.where(guarded, np.ceil(np.log2(np.maximum(depth, 1))) + 1, 0),
         gates=copies * np.where(gates & memory.written, bits - width, 0),
         lines=copies * np.where(gates & shallow & (not memory.written), table, 0),
         tables=copies * np.where(gates & ~shallow & (not memory.written), table, 0),
