@@ -158,8 +158,13 @@ class Points:
         return {name: float(f"{value:.6g}") for name, value in (*zip(names, found, strict=True), *unseen.items())}
 
     def like(self, others: dict[str, float], train: np.ndarray) -> dict[str, float]:
-        """Another family's coefficients, scaled to what this one's samples of ``train`` need."""
-        train = train & self.large
+        """Another family's coefficients, scaled to what this one's samples of ``train`` need.
+
+        Those that are 0 there say nothing, and neither do samples that have such numbers.
+        """
+        others = {name: value for name, value in others.items() if value}
+        train = train & self.large & [all(name in others for name, value in numbers.items() if value)
+                                      for numbers in self.numbers]
         ratio = np.median(self.counts[train, 0] / np.maximum(self.estimate(others)[train], 1)) if train.any() else 1.0
         return {name: float(ratio) * value for name, value in others.items()}
 

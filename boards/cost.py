@@ -73,7 +73,9 @@ def measured_numbers(family: Family, unit: Unit) -> tuple[dict[str, Any], Any, A
         taken = _dsps(family, product)
         dsps = dsps + taken
         if isinstance(taken, int):
-            numbers["multiplied"] = numbers.get("multiplied", 0) + np.asarray(product.count) * product.a * product.b
+            gates = np.asarray(product.count) * product.a * product.b
+            for name, here in (("multiplied", ~np.asarray(product.fixed)), ("fixed multiplied", product.fixed)):
+                numbers[name] = numbers.get(name, 0) + np.where(here, gates, 0)
     return numbers, luts, halves, dsps
 
 

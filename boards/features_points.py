@@ -129,7 +129,7 @@ def _requantise(p: RequantiseParameters, bits: int) -> Unit:
         "requantise": 1, "count": address_bits(p.phases), "added": p.lanes * of_sums.bits,
         "clipped": p.lanes * max(of_sums.bits - p.shift, 1), "picked": p.lanes * p.output.bits,
         "fixed": p.lanes * bits * widest * fixed,
-    }, (Memory(p.phases, p.table.width),), (Product(p.lanes - shifts, bits, widest),))
+    }, (Memory(p.phases, p.table.width),), (Product(p.lanes - shifts, bits, widest, fixed),))
 
 
 def _table(p: TableParameters, bits: int) -> Unit:

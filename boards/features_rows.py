@@ -6,7 +6,7 @@ accumulated and compared; and the memories for weights, thresholds and the vecto
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -178,7 +178,8 @@ def matrix_vector(layer: Layer, pe: Number, simd: Number) -> Unit:
         memories.append(Memory(folds, compared, written=written))
     elif layer.offsets:
         memories.append(Memory(folds, pe * layer.result_bits))
-    return Unit("matrix_vector", numbers, tuple(memories), tuple(products))
+    return Unit("matrix_vector", numbers, tuple(memories),
+                tuple(replace(product, fixed=fixed) for product in products))
 
 
 def _of_matrix(p: MatrixVectorParameters, bits: int) -> Unit:

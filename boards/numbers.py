@@ -18,11 +18,12 @@ Number = Any
 
 @dataclass(frozen=True, eq=False)
 class Product:
-    """``count`` multipliers of ``a`` by ``b`` bits."""
+    """``count`` multipliers of ``a`` by ``b`` bits; ``fixed`` where one of the factors never changes."""
 
     count: Number
     a: int
     b: int
+    fixed: Number = False
 
 
 @dataclass(frozen=True, eq=False)
