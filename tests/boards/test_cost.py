@@ -24,9 +24,8 @@ from gatewright.hdl.concat import ConcatParameters
 from gatewright.hdl.fifo import FifoParameters
 from gatewright.hdl.mvu import MatrixVectorParameters, MatrixVectorUnit
 from gatewright.hdl.number import BIPOLAR, IntType
-from gatewright.hdl.pool import PoolParameters, PoolUnit
 from gatewright.hdl.threshold import ThresholdParameters, ThresholdUnit
-from gatewright.hdl.width import WidthConverter, WidthParameters
+from gatewright.hdl.width import WidthParameters
 from gatewright.hdl.window import WindowParameters
 
 families = pytest.mark.parametrize("family", FAMILIES)
@@ -118,8 +117,7 @@ def test_products_take_multipliers_where_a_family_has_them():
 
 
 @pytest.mark.parametrize(("family", "weight", "entering", "multipliers"), [
-    ("xc7", IntType(8, True), IntType(8, True), 1),
-    ("ecp5", IntType(5, True), IntType(5), 1), ("ecp5", IntType(8, True), IntType(8, True), 2),
+    ("xc7", IntType(8, True), IntType(8, True), 1), ("ecp5", IntType(5, True), IntType(5), 1),
 ], ids=str)
 def test_two_products_take_one_multiplier_where_it_is_wide_enough(tmp_path, family, weight, entering, multipliers):
     """In Yosys' netlist, and by the model."""
@@ -150,12 +148,10 @@ def test_converters_and_windows_may_come_as_arrays():
 def small_units():
     """Units of usual shapes, none of which is in the samples of the fit."""
     rng = np.random.default_rng(1)
-    yield WidthConverter(2, WidthParameters(48, 8, 6)), 2
     yield MatrixVectorUnit(MatrixVectorParameters(rng.choice([-1, 1], (32, 64)), 8, 16, rng.integers(-9, 9, 32))), 1
     yield MatrixVectorUnit(MatrixVectorParameters(rng.integers(-2, 2, (16, 36)), 4, 9, input=IntType(2))), 2
     thresholds = np.sort(rng.integers(-200, 200, (16, 15)), axis=1)
     yield ThresholdUnit(ThresholdParameters(thresholds, np.zeros(16, bool), 4, IntType(10, True), IntType(4))), 10
-    yield PoolUnit(PoolParameters("max", 4, 8, 8, IntType(4), IntType(4), 16)), 4
 
 
 def test_estimates_of_small_units_are_near_what_yosys_counts(tmp_path):
