@@ -91,7 +91,8 @@ def compile(model: Model, *, folding: Sequence[Fold] | str | None = None, fps: f
     board
         A device or board (``boards.device``): its family and, where no number is given, its budget.
     family
-        A device family, if there is no board.
+        A device family, if there is no board. Costs are for the family of the goal (ECP5, or 7 series with ``lut`` 6,
+        where only numbers are given), and two products share its multipliers where both fit (``hdl.mvu``).
     top1
         Append arg-max: the accelerator gives the class instead of the accumulators.
     lut
