@@ -21,7 +21,7 @@ from .dataflow import Dataflow, size
 from .execute import run_golden
 from .fitting import plan
 from .folding import Fold
-from .goal import Goal
+from .goal import Goal, check_clock
 from .ir import ArgMax, Dense, Graph, IntType, canonical_order
 from .lower import lower
 from .units import built_otherwise
@@ -104,9 +104,7 @@ def compile_model(model: Model, *, folding: Sequence[Fold] | str | None = None, 
     ``lut`` and ``multiplier`` are the target's, as of ``lower``. A ``folding`` is taken as it is; without one, the one
     that reaches the ``goal``, if that asks for anything.
     """
-    if not 0 < clock <= 10_000:
-        raise UserError(f"a clock of {clock:g} MHz is out of range", where="--clock",
-                        remedy="say MHz, as in --clock 50")
+    check_clock(clock)
     if lut not in (4, 6):
         raise UserError(f"no lookup table of {lut} inputs is served", where="--lut", remedy="say 4 or 6")
     if memory not in MEMORIES:

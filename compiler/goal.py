@@ -9,7 +9,7 @@ from ..boards.family import FAMILIES
 from ..errors import UserError
 from .folding import cycles_for
 
-__all__ = ["Goal", "read_goal"]
+__all__ = ["Goal", "check_clock", "read_goal"]
 
 _OPTIONS = {"luts": "--luts", "bram": "--bram", "dsp": "--dsp"}
 
@@ -34,6 +34,13 @@ class Goal:
                 "budget": dict(zip(("luts", "block_rams", "dsps"), self.budget.limits, strict=True))}
 
 
+def check_clock(mhz: float) -> None:
+    """Raise ``UserError`` unless a clock is of a frequency that hardware may have."""
+    if not 0 < mhz <= 10_000:
+        raise UserError(f"a clock of {mhz:g} MHz is out of range", where="--clock",
+                        remedy="say MHz, as in --clock 50")
+
+
 def read_goal(*, fps: float | None = None, clock: float = 50.0, luts: int | None = None, bram: int | None = None,
               dsp: int | None = None, board: str | None = None, family: str | None = None,
               lut: int | None = None) -> Goal | None:
@@ -47,6 +54,7 @@ def read_goal(*, fps: float | None = None, clock: float = 50.0, luts: int | None
     UserError
         If there is no such board or family, they disagree, or a number is out of range.
     """
+    check_clock(clock)
     if all(option is None for option in (fps, luts, bram, dsp, board, family)):
         return None
     if family is not None and family not in FAMILIES:

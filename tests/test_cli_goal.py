@@ -103,6 +103,9 @@ BAD = {
     "--fps 0": "--fps: a frame rate must be positive, not 0 frames/s",
     "--fps 1e9": "--fps: 1e+09 frames/s are more than one a cycle at 50 MHz; ask for fewer frames/s or a "
                  "faster --clock",
+    "--fps 100 --clock nan": "--clock: a clock of nan MHz is out of range; say MHz, as in --clock 50",
+    "--luts 900 --clock -5": "--clock: a clock of -5 MHz is out of range; say MHz, as in --clock 50",
+    "--fps nan": "--fps: a frame rate must be positive, not nan frames/s",
     "--fps 1e7 --luts 60": "folding: no folding with at most 5 cycles a frame fits: at least ",
     "--luts 20": "folding: no folding fits: at least ",
     "--luts -1": "--luts: a budget must be at least 0, not -1",
