@@ -10,6 +10,7 @@ from ..hdl.join import AddParameters
 from ..hdl.pool import PoolParameters
 from ..hdl.reorder import ReorderParameters
 from ..hdl.shuffle import ShuffleParameters
+from ..hdl.split import SplitParameters
 from ..hdl.upsample import UpsampleParameters
 from ..hdl.window import WindowParameters
 from ..hdl.window_parallel import ParallelWindowParameters
@@ -63,6 +64,12 @@ def _reorder(p: ReorderParameters, bits: int) -> Unit:
 
 def _shuffle(p: ShuffleParameters, bits: int) -> Unit:
     return Unit("shuffle", {"shuffle": 1})
+
+
+def _split(p: SplitParameters, bits: int) -> Unit:
+    # Not measured yet: as much as a concat without its multiplexers.
+    lanes = p.lanes or sum(p.channels)
+    return Unit("concat", {"concat": 1, "streams": len(p.channels), "count": _bits(-(-sum(p.channels) // lanes))})
 
 
 def _upsample(p: UpsampleParameters, bits: int) -> Unit:
@@ -121,6 +128,7 @@ MOVES: Descriptions = {
     PoolParameters: _pool,
     ReorderParameters: _reorder,
     ShuffleParameters: _shuffle,
+    SplitParameters: _split,
     UpsampleParameters: _upsample,
     WindowParameters: _window,
 }

@@ -87,20 +87,21 @@ def _arg_max(p: ArgMaxParameters, bits: int) -> Unit:
                             "count": address_bits(p.phases)}, (), (product,))
 
 
-def compared(lanes: Number, levels: int, bits: int, *, words: Number, width: Number, fixed: Any, flipped: Any) -> Unit:
+def compared(lanes: Number, levels: int, bits: int, *, words: Number, width: Number, fixed: Any, flipped: Any,
+             written: bool = False) -> Unit:
     """Thresholds with a comparator each, from a memory of ``words`` words of ``width`` bits unless ``fixed``."""
     all_bits = lanes * levels * bits
     return Unit("threshold", {
         "threshold": 1, "count": address_bits(words), "flipped": lanes * bits * flipped,
         "fixed": all_bits * fixed, "compared": all_bits * (1 - fixed), "code": lanes * levels * (levels > 1),
-    }, (Memory(words, width),))
+    }, (Memory(words, width, written=written),))
 
 
 def searched(lanes: Number, bits: int, output_bits: int, *, words: Number, widths: Sequence[Number],
-             flipped: Any) -> Unit:
+             flipped: Any, written: bool = False) -> Unit:
     """Thresholds as a search tree: memories of ``widths`` bits, all lanes' together at first, then a lane's each."""
     levels = len(widths)
-    memories = tuple(Memory(words * 2 ** level, width, copies=lanes if level else 1)
+    memories = tuple(Memory(words * 2 ** level, width, written, copies=lanes if level else 1)
                      for level, width in enumerate(widths))
     return Unit("threshold", {
         "threshold": 1, "count": address_bits(words), "flipped": lanes * bits * flipped,
@@ -113,11 +114,12 @@ def _threshold(p: ThresholdParameters, bits: int) -> Unit:
     if p.parallel:
         table = Constants(np.concatenate([p.steps, p.flips[:, :, None]], axis=2).reshape(p.phases, -1))
         return compared(p.lanes, p.levels, p.input.bits, words=words, width=table.width, fixed=int(p.constant),
-                        flipped=flipped)
+                        flipped=flipped, written=p.loadable)
     tables = [p.search_level(level) for level in range(p.search_bits)]
     widths = [Constants(np.concatenate([tables[0][..., 0], p.flips[:words]], axis=1)).width]
     widths += [IntType.spanning(int(table.min()), int(table.max())).bits for table in tables[1:]]
-    return searched(p.lanes, p.input.bits, p.output.bits, words=words, widths=widths, flipped=flipped)
+    return searched(p.lanes, p.input.bits, p.output.bits, words=words, widths=widths, flipped=flipped,
+                    written=p.loadable)
 
 
 def _requantise(p: RequantiseParameters, bits: int) -> Unit:
@@ -135,7 +137,8 @@ def _requantise(p: RequantiseParameters, bits: int) -> Unit:
 def _table(p: TableParameters, bits: int) -> Unit:
     contents = [len(p.contents(lane)) << p.address_bits for lane in range(p.lanes)]
     return Unit("table", {"table": 1, "count": address_bits(p.phases)},
-                tuple(Memory(depth, p.output.bits, copies=contents.count(depth)) for depth in sorted(set(contents))))
+                tuple(Memory(depth, p.output.bits, p.loadable, copies=contents.count(depth))
+                      for depth in sorted(set(contents))))
 
 
 def _weights(p: WeightStreamerParameters, bits: int) -> Unit:

@@ -44,7 +44,7 @@ class Layer:
     memory
         "rom", "streamed" or "loadable".
     depthwise
-        Rows are channels, columns taps; SIMD is 1 and no vector is kept.
+        Rows are channels, columns taps; no vector is kept.
     multiplier
         Of the unit: where it is wide enough, two rows share a multiplier.
     """
@@ -190,7 +190,8 @@ def _of_matrix(p: MatrixVectorParameters, bits: int) -> Unit:
 
 def _of_depthwise(p: DepthwiseParameters, bits: int) -> Unit:
     assert p.output is not None
-    return matrix_vector(Layer.of(p.rows_of, 1, p.output.bits, depthwise=True), p.lanes, 1)
+    memory = "loadable" if p.loadable else "rom"
+    return matrix_vector(Layer.of(p.rows_of, 1, p.output.bits, memory, depthwise=True), p.lanes, p.simd)
 
 
 ROWS: Descriptions = {DepthwiseParameters: _of_depthwise, MatrixVectorParameters: _of_matrix}

@@ -30,7 +30,7 @@ from .dataflow import Dataflow
 from .folding import divisors, work_of
 from .goal import Goal
 from .ir import Dense, Graph, Threshold, Value
-from .lower_layers import POINTWISE, widened
+from .lower_layers import POINTWISE, whole_window, widened
 
 __all__ = ["Estimate", "LayerCosts", "estimate", "estimated", "of", "total"]
 
@@ -132,15 +132,16 @@ class _Priced:
 
     @cached_property
     def _layer(self) -> Layer:
-        node = self.node
+        node, loadable = self.node, self._memory == "loadable"
+        to_come = (node.declared or node.weight_type) if loadable else None
         if self._work.depthwise:
-            channelwise = DepthwiseParameters(node.weights, 1, self._kind, node.thresholds, node.output.type, node.base)
-            return Layer.of(channelwise.rows_of, 1, node.output.type.bits, depthwise=True)
-        loadable = self._memory == "loadable"
+            channelwise = DepthwiseParameters(node.weights, 1, self._kind, node.thresholds, node.output.type, node.base,
+                                              loadable=loadable, weight=to_come)
+            return Layer.of(channelwise.rows_of, 1, node.output.type.bits, "loadable" if loadable else "rom",
+                            depthwise=True)
         unit = MatrixVectorParameters(
-            node.weights, 1, 1, node.thresholds, self._lut, input=self._kind,
-            output=None if loadable and node.thresholds is None else node.output.type, base=node.base,
-            groups=self._work.groups, memory=self._memory, weight=node.weight_type if loadable else None)
+            node.weights, 1, 1, node.thresholds, self._lut, input=self._kind, output=node.output.type, base=node.base,
+            groups=self._work.groups, memory=self._memory, weight=to_come)
         assert unit.output is not None
         return Layer.of(unit.rows_of, self._work.groups, unit.output.bits, self._memory, multiplier=self._multiplier)
 
@@ -148,7 +149,7 @@ class _Priced:
         pe, simd = folds[:, 0], folds[:, 1]
         cycles = self._work.cycles_of(folds)
         total = self._of(matrix_vector(self._layer, pe, simd))
-        total = total + self._of(_fifo(simd if not self._work.depthwise else pe, self._kind.bits))
+        total = total + self._of(_fifo(simd if not self._work.depthwise else pe * simd, self._kind.bits))
         if self._memory == "streamed" and not self._work.depthwise:
             total = total + self._streamed(pe, simd)
         for node in self._thresholds:
@@ -157,7 +158,8 @@ class _Priced:
         if self._work.depthwise:
             lanes = pe
             if self._slides:
-                total = total + self._sliding(pe, self._source.channels // pe)
+                total = total + np.where(simd[:, None] > 1, self._whole(pe, simd),
+                                         self._sliding(pe, self._source.channels // pe))
         elif self._slides:
             lanes, more = self._window(cycles, simd)
             total = total + more
@@ -182,11 +184,13 @@ class _Priced:
         """A threshold unit behind the layer."""
         levels, bits = node.thresholds.shape[1], self.node.output.type.bits
         words = -(-self.node.output.channels // pe)
-        flipped = bool(node.falling.any())
+        flipped, written = bool(node.falling.any()), self._memory == "loadable"
         if levels <= PARALLEL_LEVELS:
-            return compared(pe, levels, bits, words=words, width=pe * levels * bits, fixed=words == 1, flipped=flipped)
+            return compared(pe, levels, bits, words=words, width=pe * levels * bits, fixed=words == 1, flipped=flipped,
+                            written=written)
         widths = [np.where(words == 1, 0, pe * bits), *[bits] * (levels.bit_length() - 1)]
-        return searched(pe, bits, node.output.type.bits, words=words, widths=widths, flipped=flipped)
+        return searched(pe, bits, node.output.type.bits, words=words, widths=widths, flipped=flipped,
+                        written=written)
 
     @cached_property
     def _span(self) -> WindowParameters:
@@ -226,6 +230,15 @@ class _Priced:
             found = np.where(able.any(axis=0)[:, None], found, needs)
         turned = self._of(regrouped(work.columns, lanes, simd, self._kind.bits))
         return np.minimum(lanes, source.channels), found + turned
+
+    def _whole(self, pe: np.ndarray, simd: np.ndarray) -> np.ndarray:
+        """Windows of all taps of PE channels, where SIMD asks for that."""
+        window, found = self.node.window, np.zeros((len(pe), 3), dtype=np.int64)
+        assert window is not None
+        for place in np.flatnonzero(simd > 1):
+            unit = whole_window(window, self._source, int(pe[place]), self._source.type, self._kind)
+            found[place] = self._of(describe(unit, self._source.type.bits))
+        return found
 
     @property
     def _parallel(self) -> ParallelWindowParameters:

@@ -19,7 +19,7 @@ from .ir import Dense, IntType, Value, Window
 from .lowering import Lowering
 from .stream import NOTHING, Edge, grouped, stream
 
-__all__ = ["lower_dense", "slide", "widened"]
+__all__ = ["lower_dense", "slide", "whole_window", "widened"]
 
 POINTWISE = Window((1, 1))
 
@@ -159,20 +159,28 @@ def _several(lowering: Lowering, node: Dense, window: Window, source: Value, edg
     return lowering.regroup(edge, size, node.name, f"{name}_position").per(size)
 
 
+def whole_window(window: Window, source: Value, lanes: int, entering: IntType,
+                 leaving: IntType) -> ParallelWindowParameters:
+    """A window of all taps of ``lanes`` channels: to it, a row is one of words, not of pixels."""
+    height, width, channels = source.shape
+    folds = channels // lanes
+    top, left, bottom, right = window.pads
+    return ParallelWindowParameters(height, width * folds, lanes, window.kernel, window.stride,
+                                    (top, left * folds, bottom, right * folds),
+                                    (window.dilation[0], window.dilation[1] * folds), 0, entering, leaving)
+
+
 def _all_taps(lowering: Lowering, node: Dense, window: Window, source: Value, edge: Edge, lanes: int,
               name: str) -> Edge:
     """A window unit that gives all taps of ``lanes`` channels in one word, for one word of channels after another.
 
-    To it, a row is one of words, not of pixels: what is one pixel aside lies as many words aside as a pixel has.
+    What is one pixel aside lies as many words aside as a pixel has.
     """
     height, width, channels = source.shape
     folds = channels // lanes
     edge = lowering.regroup(edge, lanes, node.name, f"{name}_pixel")
     kind = widened(edge.type, window, height, width)
-    top, left, bottom, right = window.pads
-    unit = ParallelWindowParameters(height, width * folds, lanes, window.kernel, window.stride,
-                                    (top, left * folds, bottom, right * folds),
-                                    (window.dilation[0], window.dilation[1] * folds), 0, edge.type, kind)
+    unit = whole_window(window, source, lanes, edge.type, kind)
     places = window.sources(height, width)[:, None, :, None]
     index = np.where(places < 0, -1, places * channels + np.arange(channels).reshape(folds, 1, lanes))
     size = window.taps * lanes
