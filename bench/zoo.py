@@ -53,7 +53,9 @@ def main(arguments: list[str] | None = None) -> int:
     for name in options.recipes or quant.recipes.names():
         with progress.status(name), tempfile.TemporaryDirectory() as folder:
             try:
-                table.add_row(*_row(name, options, Path(folder), progress))
+                row = _row(name, options, Path(folder), progress)
+                progress.print(" | ".join(row), highlight=False, soft_wrap=True)  # what an hour's run has so far
+                table.add_row(*row)
             except GatewrightError as error:
                 failed.append(name)
                 table.add_row(name, str(error)[:60])
