@@ -26,7 +26,7 @@ from ..errors import UserError
 from . import report, testbench
 from .compiled import Compiled, compile_model, load
 from .edge import emit_axis
-from .float32 import Chain
+from .float32 import Chain, Fork, Step
 from .folding import Fold
 from .frontend.load import load_model
 from .units import KINDS
@@ -154,8 +154,13 @@ def chain_of(chain: Chain | None) -> dict | None:
     if chain is None:
         return None
     scale = chain.scale.tolist() if isinstance(chain.scale, np.ndarray) else str(chain.scale)
-    return {"scale": scale, "operations": [{"op": operation.kind, "constant": operation.constant.tolist()}
-                                           for operation in chain.operations]}
+    return {"scale": scale, "operations": [_step(step) for step in chain.operations]}
+
+
+def _step(step: Step) -> dict:
+    if isinstance(step, Fork):
+        return {"op": step.kind, "of": [[_step(each) for each in steps] for steps in (step.left, step.right)]}
+    return {"op": step.kind, "constant": step.constant.tolist()}
 
 
 def _object(path: Path) -> dict:

@@ -1,96 +1,26 @@
 """The model's own float32 element-wise expression, kept as data.
 
 A :class:`Chain` starts from integers, gives them the model's units (exactly accumulated, then rounded to float32 once),
-and applies element-wise float32 operations in the order in which the model does. It is what a threshold is settled on,
-what the host applies to the last accumulators, and nothing else in the compiler is float.
+and applies element-wise float32 operations (:mod:`.operations`) in the order in which the model does. It is what a
+threshold is settled on, what the host applies to the last accumulators, and nothing else in the compiler is float.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from . import functions
+from .operations import MONOTONE, OPERATIONS, Fork, Operation, Step
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-__all__ = ["MONOTONE", "OPERATIONS", "ROUNDINGS", "SIGN", "Chain", "Operation", "Quantiser", "Sign", "Steps", "Uniform"]
-
-
-def _wide(function):
-    """A float64 function of float64 values as an operation: its result is rounded to float32 once."""
-    return lambda x, c: function(x.astype(np.float64)).astype(np.float32)
-
-
-def _elu(x, c):
-    wide = x.astype(np.float64)
-    return np.where(x < 0, (c * functions.expm1(np.minimum(wide, 0))).astype(np.float32), x)
-
-
-# x is the running value, c the constant, both float32; unary operations ignore c.
-OPERATIONS = {
-    "add": lambda x, c: x + c,
-    "sub": lambda x, c: x - c,
-    "rsub": lambda x, c: c - x,
-    "mul": lambda x, c: x * c,
-    "div": lambda x, c: x / c,
-    "max": lambda x, c: np.maximum(x, c),
-    "min": lambda x, c: np.minimum(x, c),
-    "leaky": lambda x, c: np.where(x < 0, x * c, x),
-    "elu": _elu,
-    "sigmoid": _wide(functions.sigmoid),
-    "tanh": _wide(functions.tanh),
-    "erf": _wide(functions.erf),
-    "softsign": lambda x, c: (x.astype(np.float64) / (1 + np.abs(x.astype(np.float64)))).astype(np.float32),
-    "floor": lambda x, c: np.floor(x),
-    "ceil": lambda x, c: np.ceil(x),
-    "round": lambda x, c: np.rint(x),
-    "sign": lambda x, c: np.sign(x),
-    "abs": lambda x, c: np.abs(x),
-    "hardswish": _wide(lambda x: x * np.clip(x / 6 + 0.5, 0.0, 1.0)),
-    "gelu": _wide(functions.gelu),
-    "gelu_tanh": _wide(functions.gelu_tanh),
-    "mish": _wide(functions.mish),
-    "silu": lambda x, c: functions.silu(x.astype(np.float64), c).astype(np.float32),
-    "sin": _wide(functions.sin),
-    "cos": _wide(functions.cos),
-}
-
-MONOTONE = frozenset({"add", "sub", "rsub", "mul", "div", "max", "min", "leaky", "elu", "sigmoid", "tanh", "erf",
-                      "softsign", "floor", "ceil", "round", "sign"})
-"""Operations that are monotone in x for a fixed constant: "leaky" and "elu" only where it is not negative."""
-
-
-@dataclass(frozen=True, eq=False)
-class Operation:
-    """One float32 operation with a constant: a scalar ``[1]`` or one value for each channel ``[channels]``.
-
-    "leaky" is x times the constant below 0, "elu" the constant times (e^x - 1) there; "silu" is x sigmoid(constant x).
-    """
-
-    kind: str
-    constant: np.ndarray
-
-    def __post_init__(self):
-        if self.kind not in OPERATIONS:
-            raise ValueError(f"operation must be one of {', '.join(OPERATIONS)}, not {self.kind!r}")
-        constant = np.atleast_1d(np.array(self.constant, dtype=np.float32))
-        constant.flags.writeable = False
-        object.__setattr__(self, "constant", constant)
-
-    @property
-    def monotone(self) -> bool:
-        """Whether it is monotone, rounding included, for each of its constants."""
-        bent = self.kind in ("leaky", "elu") and bool((self.constant < 0).any())
-        return self.kind in MONOTONE and not bent
-
-    def __call__(self, x: np.ndarray) -> np.ndarray:
-        """The float32 result on float32 values ``[..., channels]``."""
-        return OPERATIONS[self.kind](x, self.constant).astype(np.float32)
+__all__ = ["MONOTONE", "OPERATIONS", "ROUNDINGS", "SIGN", "Chain", "Fork", "Operation", "Quantiser", "Sign", "Step",
+           "Steps", "Uniform"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +33,7 @@ class Chain:
     """
 
     scale: np.ndarray | Fraction
-    operations: tuple[Operation, ...] = ()
+    operations: tuple[Step, ...] = ()
     divisor: int = 1
 
     def start(self, integers: np.ndarray) -> np.ndarray:
@@ -125,11 +55,27 @@ class Chain:
         return x
 
     def trace(self, integers: np.ndarray) -> list[np.ndarray]:
-        """Every value on the way: the start, then the result of each operation."""
+        """Every value on the way: the start, then the result of each operation, after those within it."""
         values = [self.start(integers)]
         for operation in self.operations:
-            values.append(operation(values[-1]))
+            values.extend(operation.trace(values[-1]))
         return values
+
+    @property
+    def constants(self) -> tuple[np.ndarray, ...]:
+        """Everything that may differ from channel to channel: the scale, if it is an array, and all constants."""
+        scale = (self.scale,) if isinstance(self.scale, np.ndarray) else ()
+        return (*scale, *(constant for operation in self.operations for constant in operation.constants))
+
+    def moved(self, move: Callable[[np.ndarray], np.ndarray]) -> Chain:
+        """The same with all of its ``constants`` passed through ``move``, in order."""
+        scale = move(self.scale) if isinstance(self.scale, np.ndarray) else self.scale
+        return replace(self, scale=scale, operations=tuple(operation.moved(move) for operation in self.operations))
+
+    @property
+    def size(self) -> int:
+        """How many operations are carried out."""
+        return sum(operation.size for operation in self.operations)
 
     @property
     def monotone(self) -> bool:
@@ -151,6 +97,7 @@ class Chain:
         scale = self.scale if isinstance(self.scale, np.ndarray) else np.array([1])
         sign = np.sign(scale).astype(np.int64)
         for operation in self.operations:
+            assert isinstance(operation, Operation)  # a Fork is not monotone
             if operation.kind in ("mul", "div"):
                 sign = sign * np.sign(operation.constant).astype(np.int64)
             elif operation.kind == "rsub":
@@ -160,6 +107,21 @@ class Chain:
     def then(self, kind: str, constant: ArrayLike = 0) -> Chain:
         """The chain with one more operation."""
         return replace(self, operations=(*self.operations, Operation(kind, np.asarray(constant))))
+
+    def joined(self, kind: str, other: Chain) -> Chain | None:
+        """``kind`` of this expression and ``other`` of the same integers; None if they start from different scales."""
+        scale, theirs = self.scale, other.scale
+        same = scale == theirs if isinstance(scale, Fraction) or isinstance(theirs, Fraction) else (
+            np.array_equal(scale, theirs))
+        if not same or self.divisor != other.divisor:
+            return None
+        shared = 0
+        for left, right in zip(self.operations, other.operations, strict=False):
+            if left is not right:
+                break
+            shared += 1
+        fork = Fork(kind, self.operations[shared:], other.operations[shared:])
+        return replace(self, operations=(*self.operations[:shared], fork))
 
 
 @dataclass(frozen=True)

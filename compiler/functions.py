@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["cos", "erf", "exp", "expm1", "gelu", "gelu_tanh", "mish", "sigmoid", "silu", "sin", "tanh"]
+__all__ = ["cos", "erf", "exp", "expm1", "gelu", "gelu_tanh", "mish", "sigmoid", "silu", "sin", "softplus",
+           "tanh"]
 
 # ln 2 and pi/2 in two parts, the first with trailing zeros: its product with a small integer is exact.
 _LN2 = (float.fromhex("0x1.62e42fee00000p-1"), float.fromhex("0x1.a39ef35793c76p-33"))
 _HALF_PI = (float.fromhex("0x1.921fb54400000p+0"), float.fromhex("0x1.0b4611a626331p-34"))
-_EXP_TERMS, _ODD_TERMS, _ERF_TERMS = 14, 12, 120
+_EXP_TERMS, _ODD_TERMS, _ERF_TERMS, _LOG_TERMS = 14, 12, 120, 18
 
 
 def exp(x: np.ndarray) -> np.ndarray:
@@ -75,6 +76,16 @@ def mish(x: np.ndarray) -> np.ndarray:
     e = exp(np.minimum(x, 25.0))
     n = e * e + 2 * e
     return np.where(x > 25, x, x * (n / (n + 2)))
+
+
+def softplus(x: np.ndarray) -> np.ndarray:
+    """ln(1 + e^x) = max(x, 0) + ln(1 + u) with u = e^-abs(x), and ln(1 + u) = 2 artanh(u / (2 + u)) by its series."""
+    u = exp(-np.abs(x))
+    s = u / (2 + u)  # at most 1/3
+    square, total = s * s, np.zeros_like(s)
+    for n in range(_LOG_TERMS, -1, -1):
+        total = 1 / (2 * n + 1) + square * total
+    return np.maximum(x, 0.0) + 2 * s * total
 
 
 def silu(x: np.ndarray, alpha: np.ndarray) -> np.ndarray:

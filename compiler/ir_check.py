@@ -96,9 +96,8 @@ def _array(name: str, array: np.ndarray, what: str, ndim: int = 2) -> None:
 
 
 def _chain(name: str, chain: Chain, channels: int) -> None:
-    scales = [chain.scale.size] if isinstance(chain.scale, np.ndarray) else []
-    for size in (*scales, *(operation.constant.size for operation in chain.operations)):
-        _demand(size in (1, channels), name, f"has {size} constants for {channels} channels")
+    for constant in chain.constants:
+        _demand(constant.size in (1, channels), name, f"has {constant.size} constants for {channels} channels")
 
 
 @singledispatch

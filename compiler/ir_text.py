@@ -7,7 +7,7 @@ from functools import singledispatch
 
 import numpy as np
 
-from .float32 import Chain, Quantiser, Sign, Uniform
+from .float32 import Chain, Fork, Quantiser, Sign, Step, Uniform
 from .ir import (
     Add,
     Conv,
@@ -157,4 +157,11 @@ def _constant(array: np.ndarray) -> str:
 def _chain(chain: Chain) -> str:
     scale = _constant(chain.scale) if isinstance(chain.scale, np.ndarray) else str(chain.scale)
     divisor = f"/{chain.divisor}" if chain.divisor != 1 else ""
-    return " ".join([f"*{scale}{divisor}", *(f"{o.kind} {_constant(o.constant)}" for o in chain.operations)])
+    return " ".join([f"*{scale}{divisor}", *map(_step, chain.operations)])
+
+
+def _step(step: Step) -> str:
+    if isinstance(step, Fork):
+        left, right = (" ".join(map(_step, steps)) or "itself" for steps in (step.left, step.right))
+        return f"{step.kind} ({left}; {right})"
+    return f"{step.kind} {_constant(step.constant)}"

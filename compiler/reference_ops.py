@@ -19,6 +19,8 @@ gamma(n) = n u / (1 - n u):
   |mean| |a| + |bias|);
 - max, min and pooling by them are exact and do not spread errors; floor and its like may fall a step further where E
   reaches an edge;
+- a product of a and b, known to within E and F, is known to within |a| F + |b| E + E F, a quotient to within
+  (E + |a / b| F) / (|b| - F);
 - functions with exponentials: E times their greatest slope, and 64 u for runtimes' own approximations.
 """
 
@@ -33,7 +35,7 @@ import onnx
 from ..errors import UserError
 from .reference_end import ENDS
 from .reference_moves import MOVES
-from .reference_pointwise import POINTWISE, arithmetic_with_constant
+from .reference_pointwise import POINTWISE, arithmetic
 from .reference_products import PRODUCTS
 from .reference_quantisers import QUANTISERS
 from .reference_sums import SUMS
@@ -43,7 +45,7 @@ __all__ = ["COUNTING", "OPERATORS", "execute"]
 
 OPERATORS: dict[str, Any] = {
     **QUANTISERS, **PRODUCTS, **SUMS, **POINTWISE, **MOVES, **ENDS,
-    "Mul": arithmetic_with_constant, "Div": arithmetic_with_constant,
+    "Mul": arithmetic, "Div": arithmetic,
 }
 """Operator to the function that carries it out, of the node and its operands; of several outputs, a sequence."""
 

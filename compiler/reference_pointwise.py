@@ -15,7 +15,7 @@ import onnx
 
 from .reference_tensor import TINY, UNIT, Fixed, Frames, Tensor, attribute, gamma
 
-__all__ = ["POINTWISE", "arithmetic_with_constant"]
+__all__ = ["POINTWISE", "arithmetic"]
 
 APPROXIMATION = 64 * UNIT
 """What runtimes' own approximations of transcendental functions may add, times the larger of 1 and the magnitude.
@@ -45,14 +45,16 @@ def _rounded(real: np.ndarray, inherited: np.ndarray) -> np.ndarray:
     return inherited + UNIT * (np.abs(real) + inherited) + TINY
 
 
-def arithmetic_with_constant(node: onnx.NodeProto, left: Tensor, right: Tensor) -> Tensor:
-    """Add, Sub, Mul and Div of data and a constant, in the order of the node."""
-    functions = {"Add": np.add, "Sub": np.subtract, "Mul": np.multiply, "Div": np.divide}
+def arithmetic(node: onnx.NodeProto, left: Tensor, right: Tensor) -> Tensor:
+    """Add, Sub, Mul and Div in float32, of data and a constant or of two tensors of data, in the order of the node."""
+    functions: dict[str, Callable] = {"Add": np.add, "Sub": np.subtract, "Mul": np.multiply, "Div": np.divide}
     function = functions[node.op_type]
     if isinstance(left, Frames):
         x, c, turned = left, right, False
     else:
         x, c, turned = _frames(right), left, True
+    if isinstance(left, Frames) and isinstance(right, Frames):
+        return _of_both(node, left, right, function)
     if isinstance(c, Frames) or (turned and node.op_type == "Div"):
         raise NotImplementedError(f"{node.op_type} of {type(left).__name__} and {type(right).__name__}")
     constant, wide = c.value, c.value.astype(np.float64)
@@ -63,6 +65,77 @@ def arithmetic_with_constant(node: onnx.NodeProto, left: Tensor, right: Tensor) 
     real = function(wide, x.real) if turned else function(x.real, wide)
     factor = np.abs(wide) if node.op_type == "Mul" else 1 / np.abs(wide) if node.op_type == "Div" else 1.0
     return _result(x, apply, real, _rounded(real, x.bound * factor))
+
+
+def _of_both(node: onnx.NodeProto, left: Frames, right: Frames, function: Callable) -> Frames:
+    """An operation of two tensors of data, each known to within its bound; no sum of integers, which is exact."""
+    if left.value.shape != right.value.shape:
+        raise NotImplementedError(f"{node.op_type} of two tensors of different shapes")
+    with np.errstate(all="ignore"):  # a division by 0 is refused by the importer, and met here on the way to it
+        value, real = function(left.value, right.value), function(left.real, right.real)
+        if node.op_type == "Mul":
+            inherited = np.abs(left.real) * right.bound + np.abs(right.real) * left.bound + left.bound * right.bound
+        elif node.op_type == "Div":
+            least = np.abs(right.real) - right.bound
+            inherited = np.where(least > 0, (left.bound + np.abs(real) * right.bound) / least, np.inf)
+        else:
+            inherited = left.bound + right.bound
+        bound = inherited if node.op_type in ("Max", "Min") else _rounded(real, inherited)
+    return Frames(value, real, bound, since=_since_both(left, right, function),
+                  raw=left.raw if left.raw is not None else right.raw)
+
+
+def _since_both(left: Frames, right: Frames, function: Callable):
+    """How both were computed from the same integers, if they were."""
+    (start, first), (other, second) = (
+        (x.integers, ()) if x.integers is not None else x.since or (None, ()) for x in (left, right))
+    if start is None or start is not other:
+        return None
+
+    def both(values: np.ndarray) -> np.ndarray:
+        sides = []
+        for functions in (first, second):
+            side = values
+            for each in functions:
+                side = each(side)
+            sides.append(side)
+        return function(*sides)
+
+    return start, (both,)
+
+
+def _extreme(node: onnx.NodeProto, *inputs: Tensor) -> Tensor:
+    """Max and Min of data and constants, or of two tensors of data: exact."""
+    function = np.maximum if node.op_type == "Max" else np.minimum
+    data = [x for x in inputs if isinstance(x, Frames)]
+    if len(data) == len(inputs) == 2:
+        return _of_both(node, data[0], data[1], function)
+    if len(data) != 1:
+        raise NotImplementedError(f"{node.op_type} of {len(data)} tensors of data and {len(inputs) - len(data)} others")
+
+    def apply(values: np.ndarray) -> np.ndarray:
+        for x in inputs:
+            values = values if isinstance(x, Frames) else function(values, x.value)
+        return values
+
+    return _result(data[0], apply, apply(data[0].real), data[0].bound)
+
+
+def _power(node: onnx.NodeProto, x: Tensor, given: Tensor) -> Tensor:
+    """A square or cube: of float64, which holds the square exactly, rounded once."""
+    x = _frames(x)
+    exponent = int(given.value.flat[0])
+
+    def power(values: np.ndarray) -> np.ndarray:
+        wide = values.astype(np.float64)
+        result = wide
+        for _ in range(exponent - 1):
+            result = result * wide
+        return result.astype(values.dtype)
+
+    most = np.abs(x.real) + x.bound
+    bound = exponent * most ** (exponent - 1) * x.bound + (gamma(8) * most**exponent + TINY if exponent > 1 else 0.0)
+    return _result(x, power, power(x.real), bound)
 
 
 def _limits(node: onnx.NodeProto, *bounds: Tensor | None) -> tuple:
@@ -118,6 +191,26 @@ def _elu(node: onnx.NodeProto, x: Tensor) -> Tensor:
         return np.where(values < 0, alpha * np.expm1(np.minimum(values, 0)), values)
 
     return _smooth(elu, max(1.0, abs(float(alpha))))(node, x)
+
+
+def _selu(node: onnx.NodeProto, x: Tensor) -> Tensor:
+    """gamma Elu(x), each of the two in float32."""
+    x = _frames(x)
+    alpha, steep = (np.float32(attribute(node, name, default)) for name, default in
+                    (("alpha", 1.6732632423543772), ("gamma", 1.0507009873554805)))
+
+    def elu(values: np.ndarray) -> np.ndarray:
+        return np.where(values < 0, np.float64(alpha) * np.expm1(np.minimum(values, 0)), values)
+
+    inner = _smooth(elu, max(1.0, abs(float(alpha))))(node, x)
+    real = elu(x.real) * np.float64(steep)
+    return _result(x, lambda v: elu(v.astype(np.float64)).astype(np.float32) * steep, real,
+                   _rounded(real, inner.bound * abs(np.float64(steep))))
+
+
+def _celu(node: onnx.NodeProto, x: Tensor) -> Tensor:
+    alpha = np.float64(np.float32(attribute(node, "alpha", 1.0)))
+    return _smooth(lambda v: np.where(v < 0, alpha * np.expm1(np.minimum(v, 0) / alpha), v), 1.0)(node, x)
 
 
 def _swish(node: onnx.NodeProto, x: Tensor) -> Tensor:
@@ -195,6 +288,7 @@ POINTWISE: dict[str, Callable[..., Tensor]] = {
     "Sigmoid": _smooth(_sigmoid, 0.25), "Tanh": _smooth(np.tanh, 1.0), "Erf": _smooth(_erf, 1.13),
     "Softsign": _smooth(lambda v: v / (1 + np.abs(v)), 1.0), "Sin": _smooth(np.sin, 1.0), "Cos": _smooth(np.cos, 1.0),
     "HardSwish": _smooth(lambda v: v * np.clip(v / 6 + 0.5, 0, 1), 1.5), "Mish": _smooth(_mish, 1.2),
-    "Elu": _elu, "Swish": _swish, "Gelu": _gelu,
+    "Elu": _elu, "Selu": _selu, "Celu": _celu, "Swish": _swish, "Gelu": _gelu, "Pow": _power,
+    "Softplus": _smooth(lambda v: np.logaddexp(0, v), 1.0), "Max": _extreme, "Min": _extreme,
 }
-"""Operators of one tensor of data."""
+"""Operators that look at one value at a time, but for arithmetic."""

@@ -143,8 +143,11 @@ def _bias(tensor: Tensor | None, beta: np.float32, rank: int, axis: int) -> np.n
 
 
 def _gemm(node: onnx.NodeProto, x: Tensor, w: Tensor, c: Tensor | None = None) -> Tensor:
-    """alpha x W + beta C, and MatMul on the last axis."""
+    """alpha x W + beta C, and MatMul or its like of Einsum on the last axis."""
     turned = node.op_type == "Gemm" and attribute(node, "transB", 0)
+    if node.op_type == "Einsum":  # the weights' second axis is the one that is summed over, or their first
+        data, weighing = attribute(node, "equation").replace(" ", "").split("->")[0].split(",")
+        turned = weighing[1] == data[-1]
     weights = weights_of(w, 0 if turned else 1)
     codes, scale = (weights.codes, weights.scale) if turned else (weights.codes.T, weights.scale.T)
     alpha, beta = (np.float32(attribute(node, name, 1.0)) for name in ("alpha", "beta"))
@@ -250,5 +253,5 @@ def _extent(node: onnx.NodeProto, window: Sliding, size: tuple[int, int],
 
 
 PRODUCTS: dict[str, Callable[..., Tensor]] = {
-    "Gemm": _gemm, "MatMul": _gemm, "Conv": _convolution, "ConvTranspose": _transposed,
+    "Gemm": _gemm, "MatMul": _gemm, "Einsum": _gemm, "Conv": _convolution, "ConvTranspose": _transposed,
 }

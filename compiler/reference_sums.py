@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 
 from .reference_integers import integers_of
-from .reference_pointwise import arithmetic_with_constant
+from .reference_pointwise import arithmetic
 from .reference_sliding import Sliding
 from .reference_tensor import TINY, Fixed, Frames, Integers, Tensor, attribute, collapsed, gamma, numbers, worth
 
@@ -21,13 +21,22 @@ Move = Callable[[np.ndarray], np.ndarray]
 
 
 def _add(node: onnx.NodeProto, *inputs: Tensor) -> Tensor:
-    """Add, Sub and Sum: of data and a constant, in float32; of several tensors of data, over integers."""
+    """Add, Sub and Sum: of several tensors of data over their integers; without such, or of a constant, in float32."""
     frames = [x for x in inputs if isinstance(x, Frames)]
-    if len(frames) == len(inputs) > 1:
+    if len(frames) == len(inputs) > 1 and (len(inputs) > 2 or all(map(_counted, frames))):
         return _branches(frames, [1, -1] if node.op_type == "Sub" else [1] * len(frames))
     if len(inputs) == 2:
-        return arithmetic_with_constant(node, *inputs)
+        return arithmetic(node, *inputs)
     raise NotImplementedError("Sum of data and constants")
+
+
+def _counted(x: Frames) -> bool:
+    """Whether the values are integers times a scale."""
+    try:
+        integers_of(x)
+    except NotImplementedError:
+        return False
+    return True
 
 
 def _branches(parts: Sequence[Frames], signs: Sequence[int]) -> Frames:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import gatewright
+from gatewright.compiler.frontend.ops import OPERATORS
 
 ROOT = Path(gatewright.__file__).resolve().parent
 
@@ -35,6 +36,13 @@ def test_the_readmes_road_can_be_walked(tmp_path):
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1].split()[1] == "0"
     assert (tmp_path / "build-from-python" / "design.json").is_file()
+
+
+def test_the_guide_lists_every_operator():
+    """Messages that refuse an operator send people there."""
+    listed = re.search(r"^## Operators\n(.*?)^## ", (ROOT / "docs" / "guide.md").read_text(), re.MULTILINE | re.DOTALL)
+    assert listed is not None
+    assert set(re.findall(r"`(\w+)`", listed[1])) >= set(OPERATORS)
 
 
 def test_links_lead_somewhere():

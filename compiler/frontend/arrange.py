@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..float32 import Chain, Operation
+from ..float32 import Chain
 from ..ir import IntType, Rearrange, Value, canonical_order
 from .flows import Data, layout, natural
 from .structure import refuse
@@ -81,8 +81,7 @@ def _moved_chain(node: NodeProto, chain: Chain, channels: int, index: np.ndarray
             raise refuse(node, "needs channels that were computed with different constants in one channel", _REMEDY)
         return chosen[:1] if (chosen == chosen[0]).all() else chosen
 
-    scale = moved(chain.scale) if isinstance(chain.scale, np.ndarray) else chain.scale
-    return Chain(scale, tuple(Operation(o.kind, moved(o.constant)) for o in chain.operations), chain.divisor)
+    return chain.moved(moved)
 
 
 def fit(walk: Walk, node: NodeProto, data: Data, array: np.ndarray) -> tuple[Data, np.ndarray]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from .walk import Walk
 
-__all__ = ["integers", "keeps"]
+__all__ = ["integers", "keeps", "unreadable"]
 
 _BITS = 16
 """Bits that codes found so may have."""
@@ -42,8 +42,7 @@ def integers(walk: Walk, node: NodeProto, position: int, task: str) -> Data:
                      "uint8")
     if data.integral:
         return data
-    every = _every(data.base, data.chain)
-    found = None if every is None else _codes(every, data.chain)
+    every, found = _found(data.base, data.chain)
     if every is None or found is None:
         last = f" after {data.nodes[-1]!r}" if data.nodes else ""
         raise refuse(node, f"{task} data that is not quantised{last}",
@@ -58,11 +57,25 @@ def integers(walk: Walk, node: NodeProto, position: int, task: str) -> Data:
     return data
 
 
+def unreadable(data: Data) -> bool:
+    """Whether the data is known to be no integers times a scale: all that it may be have been tried, or it has none."""
+    if data.base is None or data.integral:
+        return data.base is None
+    every, found = _found(data.base, data.chain)
+    return every is not None and found is None
+
+
+def _found(base: Value, chain: Chain):
+    """Every integer of the base, and the codes behind the expression of them; None for what there is not."""
+    every = _every(base, chain)
+    return every, None if every is None else _codes(every, chain)
+
+
 def _every(base: Value, chain: Chain, quantiser: Quantiser | None = None) -> np.ndarray | None:
     """Every integer of the base, as a column, if there are few enough to try them with all constants."""
     step = 2 if base.type.bipolar else 1
     assert isinstance(chain.scale, np.ndarray)
-    sizes = [chain.scale.size, *(operation.constant.size for operation in chain.operations)]
+    sizes = [constant.size for constant in chain.constants]
     sizes += [quantiser.scale.size] if isinstance(quantiser, Uniform) else []
     if max(sizes) * ((base.hi - base.lo) // step + 1) > _PAIRS:
         return None

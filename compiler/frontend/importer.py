@@ -16,7 +16,7 @@ from .cleanup import cleanup
 from .flows import Data
 from .load import load_model
 from .ops import OPERATORS, REFUSED
-from .structure import node_where
+from .structure import LIST, closest, node_where
 from .walk import Walk, shapes_of
 
 if TYPE_CHECKING:
@@ -134,5 +134,5 @@ def _read_ones(walk: Walk, output: str) -> tuple[Node, ...]:
 
 
 def _unknown(walk: Walk, node: onnx.NodeProto) -> None:
-    raise UserError(f"is supported among constants only; on data supported are {', '.join(sorted(OPERATORS))}",
-                    where=node_where(node), remedy="build the network from these")
+    raise UserError(f"is supported among constants only{closest(node.op_type, OPERATORS)}", where=node_where(node),
+                    remedy=f"build the network from the operators in {LIST}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from .ops_activations import ACTIVATIONS
 from .ops_conv import conv, conv_transpose
-from .ops_elementwise import batch_normalization, binary, clip, neg
+from .ops_elementwise import batch_normalization, binary, clip, extreme, neg
 from .ops_end import arg_max, softmax, top
 from .ops_join import concat, sum_of
 from .ops_moves import (
@@ -24,7 +24,7 @@ from .ops_moves import (
     transpose,
 )
 from .ops_pool import average_pool, global_average_pool, global_max_pool, max_pool, reduce
-from .ops_products import gemm, matmul
+from .ops_products import einsum, gemm, matmul
 from .ops_quantisers import bipolar_quant, multi_threshold, quant, trunc
 from .ops_refused import REFUSED
 from .ops_shapes import dropout, identity, reshape
@@ -34,9 +34,10 @@ __all__ = ["OPERATORS", "REFUSED"]
 OPERATORS = {
     **ACTIVATIONS,
     "Add": binary("add", "add"), "Sub": binary("sub", "rsub"), "Mul": binary("mul", "mul"), "Div": binary("div", ""),
-    "Neg": neg, "Clip": clip, "BatchNormalization": batch_normalization,
+    "Neg": neg, "Clip": clip, "Max": extreme("max"), "Min": extreme("min"),
+    "BatchNormalization": batch_normalization,
     "BipolarQuant": bipolar_quant, "IntQuant": quant, "MultiThreshold": multi_threshold, "Quant": quant, "Trunc": trunc,
-    "Gemm": gemm, "MatMul": matmul, "Conv": conv, "ConvTranspose": conv_transpose,
+    "Einsum": einsum, "Gemm": gemm, "MatMul": matmul, "Conv": conv, "ConvTranspose": conv_transpose,
     "AveragePool": average_pool, "GlobalAveragePool": global_average_pool, "GlobalMaxPool": global_max_pool,
     "MaxPool": max_pool, "ReduceMax": reduce("max"), "ReduceMean": reduce("mean"), "ReduceSum": reduce("sum"),
     "Concat": concat, "Sum": sum_of,

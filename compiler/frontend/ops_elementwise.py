@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .arrange import fit
+from .codes import unreadable
 from .flows import Data
 from .ops_join import combine
 from .structure import refuse
@@ -18,7 +19,10 @@ if TYPE_CHECKING:
 
     from .walk import Walk
 
-__all__ = ["batch_normalization", "binary", "clip", "elementwise", "neg", "step"]
+__all__ = ["batch_normalization", "binary", "clip", "elementwise", "extreme", "gated", "neg", "step"]
+
+_STEPS = 1000
+"""The most operations of one expression: what is put together of itself again and again doubles each time."""
 
 
 def elementwise(walk: Walk, node: NodeProto, data: Data, *steps: tuple[str, ArrayLike]) -> None:
@@ -55,11 +59,52 @@ def binary(forward: str, backward: str):
             elementwise(walk, node, walk.data(node, 1), (backward, walk.floats(node, 0)))
         elif not isinstance(left, Data):
             raise refuse(node, "divides a constant by the data, which is not monotone", "divide by constants only")
-        elif forward in ("add", "sub"):
+        elif not gated(walk, node, forward, linear=forward in ("add", "sub")):
             combine(walk, node, (1, -1 if forward == "sub" else 1))
-        else:
-            raise refuse(node, f"{'multiplies' if forward == 'mul' else 'divides'} two branches of the network; "
-                         "supported are constants on one side", "replace the gate by an addition or a constant")
+
+    return read
+
+
+def gated(walk: Walk, node: NodeProto, kind: str, *, linear: bool = False) -> bool:
+    """Set the output to ``kind`` of two float32 expressions of the same integers, element by element, if it is that.
+
+    A ``linear`` one is not, and False is returned, where both are integers times a scale (such sums are exact) or they
+    are expressions of different integers. Of these, what is not linear is refused.
+    """
+    left, right = (walk.data(node, position) for position in (0, 1))
+    first, second = (None if data.base is None else data.base.name for data in (left, right))
+    same = first == second and np.array_equal(left.order, right.order)
+    chain = left.chain.joined(kind, right.chain) if same else None
+    if linear and (chain is None or not any(map(unreadable, (left, right)))):
+        return False
+    if chain is None:
+        verb = {"mul": "multiplies", "div": "divides"}.get(kind, "compares")
+        raise refuse(node, f"{verb} two branches of the network; supported are a constant on one side, or two "
+                     "functions of the same integers, element by element",
+                     "replace the gate by an addition or a constant")
+    if chain.size > _STEPS:
+        raise refuse(node, f"makes an expression of {chain.size} operations; at most {_STEPS} are supported",
+                     "put a quantiser in between")
+    nodes = dict.fromkeys((*left.nodes, *right.nodes, node.name))
+    walk.set(node, replace(left, chain=chain, nodes=tuple(nodes)))
+    return True
+
+
+def extreme(kind: str):
+    """Max or Min of data and any number of constants, or of two expressions of the same integers."""
+
+    def read(walk: Walk, node: NodeProto) -> None:
+        flows = [walk.flow(node, position) for position in range(len(node.input))]
+        places = [place for place, flow in enumerate(flows) if isinstance(flow, Data)]
+        if len(places) == 2 and len(flows) == 2:
+            gated(walk, node, kind)
+            return
+        if len(places) != 1:
+            raise refuse(node, f"compares {len(places)} streams of data and {len(flows) - len(places)} constants; "
+                         "supported are one of data and any number of constants, or two of data",
+                         "write it as several nodes")
+        constants = [walk.floats(node, place) for place in range(len(flows)) if place != places[0]]
+        elementwise(walk, node, walk.data(node, places[0]), *((kind, constant) for constant in constants))
 
     return read
 

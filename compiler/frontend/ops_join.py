@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..float32 import Chain, Operation
+from ..float32 import Chain
 from ..ir import BIPOLAR, Add, Concat, IntType, Value
 from .arrange import arrange, as_stream
 from .codes import integers
@@ -145,8 +145,7 @@ def _side_by_side(walk: Walk, node: NodeProto, parts: Sequence[Data], axis: int)
 
 def _joined_chain(node: NodeProto, parts: Sequence[Data]) -> Chain:
     """The parts' expressions, each on its own channels: the same operations, with constants for each channel."""
-    kinds = [tuple(operation.kind for operation in part.chain.operations) for part in parts]
-    if len(set(kinds)) > 1:
+    if len({tuple(operation.form for operation in part.chain.operations) for part in parts}) > 1:
         raise refuse(node, "joins branches that are computed differently, and not all quantised",
                      f"quantise each branch before the Concat: {_SHARE}")
     channels = [part.base.channels for part in parts if part.base is not None]
@@ -160,6 +159,7 @@ def _joined_chain(node: NodeProto, parts: Sequence[Data]) -> Chain:
     if any(Fraction(float(new)) != Fraction(float(old)) * (divisor // part.chain.divisor)
            for part, row in zip(parts, scales, strict=True) for new, old in zip(row, part.scale, strict=True)):
         raise refuse(node, "joins branches whose scales have no common unit", _SHARE)
-    operations = [Operation(kind, side_by_side([part.chain.operations[place].constant for part in parts]))
-                  for place, kind in enumerate(kinds[0])]
-    return Chain(side_by_side(scales), tuple(operations), divisor)
+    rows = iter(zip(*([constant for operation in part.chain.operations for constant in operation.constants]
+                      for part in parts), strict=True))
+    operations = tuple(operation.moved(lambda _: side_by_side(next(rows))) for operation in parts[0].chain.operations)
+    return Chain(side_by_side(scales), operations, divisor)

@@ -42,15 +42,18 @@ def average_pool(walk: Walk, node: NodeProto) -> None:
     window = _window(walk, node, data)
     given = window_of(walk, node, size_of(data.shape))
     _check_padding(node, window, data)
-    if walk.attribute(node, "count_include_pad", "INT", 0) and window == given:
-        count = window.taps
-    else:
-        counts = np.unique((window.sources(*size_of(data.shape)) >= 0).sum(axis=1))
-        if len(counts) > 1 or (window != given and any(given.pads)):
-            raise refuse(node, f"averages windows of {', '.join(map(str, counts))} pixels, fewer at the edge than "
-                         "inside", "pool without padding and ceil_mode, or use count_include_pad=True")
-        count = int(counts[0])
-    _emit(walk, node, _divided(data, count), "sum", window)
+    (height, width), counted = size_of(data.shape), window
+    padded = bool(walk.attribute(node, "count_include_pad", "INT", 0))
+    if padded:  # the pads are pixels; what ceil_mode reaches beyond them is none
+        top, left, bottom, right = given.pads
+        height, width = height + top + bottom, width + left + right
+        counted = replace(window, pads=(0, 0, window.pads[2] - bottom, window.pads[3] - right))
+    counts = np.unique((counted.sources(height, width) >= 0).sum(axis=1))
+    if len(counts) > 1:
+        raise refuse(node, f"divides by {', '.join(map(str, counts))} from place to place, as it has fewer pixels at "
+                     "the edge; supported is one divisor", "pool without ceil_mode" if padded else
+                     "pool without padding and ceil_mode, or use count_include_pad=True")
+    _emit(walk, node, _divided(data, int(counts[0])), "sum", window)
 
 
 def global_average_pool(walk: Walk, node: NodeProto) -> None:

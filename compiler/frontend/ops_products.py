@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from .walk import Walk
 
-__all__ = ["gemm", "matmul", "product", "with_bias"]
+__all__ = ["einsum", "gemm", "matmul", "product", "with_bias"]
 
 _QUANTISE = "put a quantiser (Brevitas: QuantIdentity) before the layer"
 
@@ -115,6 +115,24 @@ def gemm(walk: Walk, node: NodeProto) -> None:
 def matmul(walk: Walk, node: NodeProto) -> None:
     """x W, on the last axis."""
     with_bias(walk, node, _linear(walk, node, transposed=False))
+
+
+def einsum(walk: Walk, node: NodeProto) -> None:
+    """A matrix product of data and weights on the last axis, in Einstein's notation: "bij,jk->bik", "bi,oi->bo"."""
+    if len(node.input) == 2 and all(isinstance(walk.flow(node, position), Data) for position in (0, 1)):
+        raise refuse(node, "multiplies two streams of data; supported are layers with constant weights",
+                     "compute attention and other products of activations outside the accelerator")
+    equation = walk.attribute(node, "equation", "STRING", "").replace(" ", "")
+    terms, _, result = equation.partition("->")
+    data, _, weights = terms.partition(",")
+    batch, inner, outer = data[:-1], data[-1:], result[-1:]
+    letters = batch.replace("...", "") + inner + outer
+    if (weights not in (inner + outer, outer + inner) or result != batch + outer or len(inner + outer) < 2
+            or not letters.isalpha() or len(set(letters)) < len(letters)):
+        raise refuse(node, f"computes {equation!r}; supported are products of data and a matrix of weights on the "
+                     "data's last axis, such as 'bi,io->bo' or 'bi,oi->bo'",
+                     "write it as MatMul, or as Conv, with constant weights")
+    with_bias(walk, node, _linear(walk, node, transposed=weights == outer + inner))
 
 
 def _linear(walk: Walk, node: NodeProto, transposed: bool) -> Data:

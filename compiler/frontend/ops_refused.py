@@ -37,9 +37,8 @@ REFUSED = {
     "RMSNormalization": _STATISTICS, "LpNormalization": _STATISTICS, "LRN": _STATISTICS,
     "QuantizeLinear": _QDQ, "DequantizeLinear": _QDQ, "DynamicQuantizeLinear": _QDQ, "QLinearConv": _QDQ,
     "QLinearMatMul": _QDQ, "ConvInteger": _QDQ, "MatMulInteger": _QDQ,
-    "Exp": _CURVE, "Log": _CURVE, "Pow": _CURVE, "Reciprocal": _CURVE, "Softplus": _CURVE, "Sqrt": _CURVE,
-    "Tan": _CURVE,
-    "Einsum": _PRODUCT, "Attention": _PRODUCT,
+    "Exp": _CURVE, "Log": _CURVE, "Reciprocal": _CURVE, "Sqrt": _CURVE, "Tan": _CURVE,
+    "Attention": _PRODUCT,
     "FloatQuant": _because("quantises to small floats; supported are integers",
                            "use Brevitas' integer quantisers, such as Int8WeightPerTensorFloat"),
 }

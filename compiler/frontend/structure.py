@@ -5,14 +5,16 @@ What a node *computes* is not looked at here beyond its operator's name; ``impor
 
 from __future__ import annotations
 
+import difflib
 import heapq
 import math
+from collections.abc import Iterable
 
 import onnx
 
 from ...errors import UserError
 
-__all__ = ["QUANT_DOMAIN", "QUANT_DOMAINS", "check_structure", "node_where", "refuse"]
+__all__ = ["LIST", "QUANT_DOMAIN", "QUANT_DOMAINS", "check_structure", "closest", "node_where", "refuse"]
 
 QUANT_DOMAIN = "qonnx.custom_op.general"
 QUANT_DOMAINS = ("onnx.brevitas", "finn.custom_op.general", QUANT_DOMAIN)
@@ -20,6 +22,8 @@ QUANT_DOMAINS = ("onnx.brevitas", "finn.custom_op.general", QUANT_DOMAIN)
 QUANT_OPERATORS = {"BipolarQuant": (2,), "FloatQuant": (), "IntQuant": (4,), "MultiThreshold": (2,), "Quant": (4,),
                    "Trunc": (5, 6)}
 """Quantisers, and how many inputs each may have."""
+LIST = "docs/guide.md"
+"""The page that lists all operators."""
 OPSETS = (7, 24)
 MAX_ELEMENTS = 1 << 24
 """The most elements that one frame may have."""
@@ -35,6 +39,13 @@ def node_where(node: onnx.NodeProto) -> str:
 def refuse(node: onnx.NodeProto, what: str, remedy: str) -> UserError:
     """The error for a node: what was found (and what is supported), and what to change."""
     return UserError(what, where=node_where(node), remedy=remedy)
+
+
+def closest(name: str, known: Iterable[str]) -> str:
+    """Names like ``name`` for the end of a message, or nothing."""
+    names = {each.lower(): each for each in known}
+    found = [names[each] for each in difflib.get_close_matches(name.lower(), sorted(names), n=3)]
+    return f" (there is {', '.join(found)})" if found else ""
 
 
 def check_structure(model: onnx.ModelProto, supported: frozenset[str], known: frozenset[str]) -> None:
@@ -178,8 +189,8 @@ def _check_operators(model: onnx.ModelProto, supported: frozenset[str], known: f
             raise UserError(f"is of the domain {node.domain!r}; supported are ONNX's own operators and the quantisers "
                             f"of {QUANT_DOMAIN}", where=where, remedy="export plain ONNX, without fused operators")
         elif node.op_type not in supported | known:
-            raise UserError(f"is an operator that is not supported; supported are {', '.join(sorted(supported))}",
-                            where=where, remedy="build the network from these, or move the operator to the host")
+            raise UserError(f"is an operator that is not supported{closest(node.op_type, supported)}", where=where,
+                            remedy=f"build the network from the operators in {LIST}, or move it to the host")
         else:
             node.domain = ""
             _check_node(node, context)
@@ -225,7 +236,12 @@ def _set_batch(graph: onnx.GraphProto, source: onnx.ValueInfoProto) -> None:
     tensor.shape.dim[0].dim_value = 1
     # Shapes inside are inferred afresh from this batch of one: what the file says of them may name the old batch.
     del graph.value_info[:]
-    graph.output[0].type.tensor_type.ClearField("shape")
+    end = graph.output[0]
+    # So is the output's type: indices are integers and all else is float32, whatever the file says.
+    index = any(end.name in (node.output[:1] if node.op_type == "ArgMax" else node.output[1:])
+                for node in graph.node if node.op_type in ("ArgMax", "TopK"))
+    end.type.Clear()
+    end.type.tensor_type.elem_type = onnx.TensorProto.INT64 if index else onnx.TensorProto.FLOAT
 
 
 def _name_nodes(graph: onnx.GraphProto) -> None:

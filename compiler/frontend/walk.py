@@ -179,8 +179,9 @@ class Walk:
         for name in node.output:
             if name in self.flows:
                 found = self.flows[name].shape
-                if tuple(inferred.get(name, ())) != found:
-                    raise UserError(f"gives {list(found)}, but ONNX's shape inference finds {inferred.get(name)}",
+                other = inferred.get(name)
+                if tuple(other or ()) != found:
+                    raise UserError(f"gives {list(found)}, but ONNX's shape inference finds {other or 'none'}",
                                     where=node_where(node), remedy="check the shapes and attributes of this node")
 
 

@@ -69,8 +69,7 @@ def _tabulated(node: Quantise, before: Elementwise, source: Value, loadable: boo
 
 def _by_channel(chain: Chain, quantiser: Quantiser) -> bool:
     """Whether a constant on the way is one for each channel."""
-    constants = [operation.constant for operation in chain.operations]
-    constants += [chain.scale] if isinstance(chain.scale, np.ndarray) else []
+    constants = list(chain.constants)
     constants += [quantiser.scale] if isinstance(quantiser, Uniform) else []
     constants += [quantiser.thresholds[:, 0]] if isinstance(quantiser, Steps) else []
     return any(constant.size > 1 for constant in constants)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gatewright.compiler.float32 import MONOTONE, OPERATIONS, ROUNDINGS, Chain, Operation, Steps, Uniform
+from gatewright.compiler.float32 import MONOTONE, OPERATIONS, ROUNDINGS, Chain, Fork, Operation, Steps, Uniform
 
 CONSTANTS = st.floats(-1e3, 1e3, width=32).filter(lambda x: x == 0 or abs(x) > 1e-3)
 
@@ -52,12 +52,13 @@ def test_constants_are_frozen():
 
 
 @settings(deadline=None, max_examples=300)
-@given(st.lists(st.tuples(st.sampled_from(sorted(MONOTONE)), CONSTANTS), max_size=5))
+@given(st.lists(st.tuples(st.sampled_from(sorted(MONOTONE - {"cube"})), CONSTANTS), max_size=5))
 def test_slope_is_the_direction(steps):
+    """A cube is left out: the second one leaves the range of float32."""
     chain = Chain(np.array([0.1]))
     for kind, constant in steps:
-        constant = abs(constant) if kind in ("leaky", "elu") else constant
-        chain = chain.then(kind, 1 if kind == "div" and constant == 0 else constant)
+        constant = abs(constant) if kind in ("leaky", "elu", "celu") else constant
+        chain = chain.then(kind, 1 if kind in ("div", "celu") and constant == 0 else constant)
     assert chain.monotone
     change = np.diff(chain(np.arange(-200, 200)))
     slope = int(chain.slope()[0])
@@ -66,7 +67,7 @@ def test_slope_is_the_direction(steps):
         assert (change == 0).all()
 
 
-@pytest.mark.parametrize("kind", ["sigmoid", "tanh", "erf", "softsign", "elu"])
+@pytest.mark.parametrize("kind", ["sigmoid", "tanh", "erf", "softplus", "softsign", "elu", "celu", "cube"])
 def test_curves_never_turn_back(kind):
     """Neighbouring floats, where the float64 result may waver by a bit, keep their order once rounded."""
     starts = np.float32([-90, -17.3, -9.01, -3.8, -1, -0.5, -0.151, -1e-3, 1e-30, 0.149, 0.151, 0.5, 1, 3.9, 9, 17.3])
@@ -94,7 +95,8 @@ def test_negative_slopes_are_not_monotone():
 CURVES = {
     "sigmoid": lambda x: 1 / (1 + math.exp(-x)), "tanh": math.tanh, "erf": math.erf,
     "softsign": lambda x: x / (1 + abs(x)), "sin": math.sin, "cos": math.cos,
-    "elu": lambda x: math.expm1(min(x, 0)) + max(x, 0),
+    "elu": lambda x: math.expm1(min(x, 0)) + max(x, 0), "celu": lambda x: math.expm1(min(x, 0)) + max(x, 0),
+    "softplus": lambda x: max(x, 0) + math.log1p(math.exp(-abs(x))), "cube": lambda x: x**3, "square": lambda x: x**2,
     "gelu": lambda x: x * math.erfc(-x / math.sqrt(2)) / 2,
     "gelu_tanh": lambda x: x * (1 + math.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))) / 2,
     "mish": lambda x: x * math.tanh(math.log1p(math.exp(x))),
@@ -111,12 +113,39 @@ def test_curves_are_those_of_the_mathematical_library(kind):
     np.testing.assert_array_equal(Operation(kind, np.ones(1))(x), expected)
 
 
+def test_a_fork_puts_two_expressions_of_one_value_together():
+    x = Chain(np.array([0.25])).then("add", [1, 2])
+    gate = x.joined("mul", x.then("sigmoid").then("sub", [0.5, 0]))
+    assert gate is not None
+    start = np.float32(3 * 0.25) + np.float32([1, 2])
+    sigmoid = Operation("sigmoid", np.zeros(1))(start)
+    assert gate(np.array([[3]])).tolist() == [(start * (sigmoid - np.float32([0.5, 0]))).tolist()]
+    assert [step.form for step in gate.operations] == ["add", "mul(; sigmoid sub)"]
+    assert (gate.size, gate.monotone) == (4, False)
+    assert [values.shape for values in gate.trace(np.array([[3]]))] == [(1, 1), *[(1, 2)] * 4]
+    np.testing.assert_array_equal(gate.trace(np.array([[3]]))[-1], gate(np.array([[3]])))
+    assert [constant.tolist() for constant in gate.constants] == [[0.25], [1, 2], [0], [0.5, 0]]
+    turned = gate.moved(lambda constant: constant[::-1])
+    assert turned(np.array([[3]])).tolist() == [gate(np.array([[3]]))[0, ::-1].tolist()]
+
+
+def test_expressions_that_start_elsewhere_are_not_put_together():
+    assert Chain(np.array([0.25])).joined("mul", Chain(np.array([0.5]))) is None
+    assert Chain(np.array([0.25])).joined("mul", Chain(np.array([0.25]), divisor=3)) is None
+
+
+def test_unknown_fork():
+    with pytest.raises(ValueError, match=r"a fork's kind must be one of add, sub, mul, div, max, min, not 'tanh'"):
+        Fork("tanh", (), ())
+
+
 def test_pieces():
     x = np.float32([-2.5, -0.5, 0, 0.5, 1.5])
     assert Operation("leaky", np.array([0.25]))(x).tolist() == [-0.625, -0.125, 0, 0.5, 1.5]
     assert Operation("round", np.zeros(1))(x).tolist() == [-2, 0, 0, 0, 2]
     assert Operation("sign", np.zeros(1))(x).tolist() == [-1, -1, 0, 1, 1]
     assert Operation("elu", np.array([2]))(np.float32([-50, 0, 3])).tolist() == [-2, 0, 3]
+    assert Operation("celu", np.array([2]))(np.float32([-500, 0, 3])).tolist() == [-2, 0, 3]
 
 
 @pytest.mark.parametrize("rounding", list(ROUNDINGS))

@@ -6,6 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from onnx import TensorProto
 
 from gatewright.compiler.frontend import import_proto
 from gatewright.compiler.ir import BIPOLAR, ArgMax, Conv, IntType, MatMul, Pool, Rearrange
@@ -218,6 +219,16 @@ def test_gemm_of_integers(builder, agrees, options):
     np.testing.assert_array_equal(graph.nodes[0].weights, weights)
 
 
+@pytest.mark.parametrize(("shape", "equation"), [
+    ((1, 5), "ij,jk->ik"), ((1, 5), "bi, oi -> bo"), ((1, 3, 5), "bti,io->bto"), ((1, 3, 5), "...i,oi->...o")])
+def test_einsum_on_the_last_axis_is_a_matmul(builder, agrees, shape, equation):
+    weights = small(4, 5) if "oi" in equation else small(5, 4)
+    net = builder(shape).quantise(0.5, 4)
+    net.node("Einsum", ..., net.integers(weights, 0.25, 4), equation=equation)
+    graph = agrees(net.quantise(0.5, 4), None)
+    assert ("MatMul" if len(shape) == 2 else "Conv") in kinds(graph)
+
+
 def test_flattened_images_are_absorbed_by_the_weights(builder, agrees):
     graph = agrees(builder((1, 2, 3, 4)).node("Flatten").gemm(small(5, 24), bits=4))
     assert kinds(graph) == ["MatMul"]
@@ -284,6 +295,17 @@ def test_arg_max_at_the_end(builder, agrees):
     assert kinds(graph) == ["MatMul", "ArgMax"]
     graph = agrees(builder((1, 4)).gemm(small(5, 4), 0.5, bits=4).node("ArgMax", axis=-1, keepdims=0))
     assert isinstance(graph.nodes[-1], ArgMax)
+
+
+@pytest.mark.parametrize("wrong", [TensorProto.FLOAT, TensorProto.INT32])
+def test_the_output_is_of_the_type_that_its_operator_gives(builder, wrong):
+    """Exporters and people write another into the file."""
+    model = builder((1, 4)).gemm(np.eye(5, 4), bits=2).node("ArgMax", axis=1).model()
+    model.graph.output[0].type.tensor_type.elem_type = wrong
+    assert kinds(import_proto(model, input_type="int4").graph) == ["MatMul", "ArgMax"]
+    model = builder((1, 4)).gemm(np.eye(5, 4), bits=2).model()
+    model.graph.output[0].type.tensor_type.elem_type = TensorProto.INT32
+    assert kinds(import_proto(model, input_type="int4").graph) == ["MatMul"]
 
 
 def test_top_1_is_an_arg_max(builder, agrees):

@@ -7,10 +7,8 @@ import pytest
 from onnx import TensorProto, helper
 
 from gatewright.compiler.frontend import import_model
-from gatewright.compiler.frontend.ops import OPERATORS
 from gatewright.errors import UserError
 
-SUPPORTED = ", ".join(sorted(OPERATORS))
 ONES = np.ones((4, 8), dtype=np.float32)
 CASES = {}
 
@@ -29,10 +27,16 @@ def layers(net, **attributes):
     return net.sign().gemm(ONES, **attributes)
 
 
-@case("node 'Celu_3' (Celu): is an operator that is not supported; supported are " + SUPPORTED +
-      "; build the network from these, or move the operator to the host")
+@case("node 'HardSwitch_3' (HardSwitch): is an operator that is not supported (there is HardSwish); build the network "
+      "from the operators in docs/guide.md, or move it to the host")
+def misspelt_operator(new):
+    return layers(new()).node("HardSwitch").sign().model()
+
+
+@case("node 'Bernoulli_3' (Bernoulli): is an operator that is not supported; build the network from the operators in "
+      "docs/guide.md, or move it to the host")
 def unknown_operator(new):
-    return layers(new()).node("Celu").sign().model()
+    return layers(new()).node("Bernoulli").sign().model()
 
 
 @case("node 'BipolarQuant_0' (BipolarQuant): is of the domain 'my.quantisers'; quantisers are known in onnx.brevitas, "

@@ -82,12 +82,12 @@ def activation_on_a_concat(new):
     return net.conv(kernel(2, 2, 1, 1), 0.3, [0.1, 0.2]).node("Relu").node("Concat", ..., half, axis=1)
 
 
-@case("node 'Mul_2' (Mul): multiplies two branches of the network; supported are constants on one side; replace the "
-      "gate by an addition or a constant")
+@case("node 'Mul_3' (Mul): multiplies two branches of the network; supported are a constant on one side, or two "
+      "functions of the same integers, element by element; replace the gate by an addition or a constant")
 def gate_of_two_branches(new):
     net = image(new)
     left = net.last
-    return net.node("Sigmoid").node("Mul", ..., left)
+    return net.conv(kernel(2, 2, 1, 1), 0.5).node("Mul", ..., left)
 
 
 # Constants and functions.
@@ -109,10 +109,21 @@ def division_by_zero(new):
     return layers(new()).node("Div", ..., np.float32(0))
 
 
-@case("node 'Pow_3' (Pow): is not monotone (or not known to be), so no integer threshold can replace it; use Relu, "
-      "Clip or no activation before the quantiser")
+@case("node 'Pow_3' (Pow): raises to the power [0.5]; supported are 1, 2 and 3; write it as products, or use another "
+      "activation")
 def power_of_the_data(new):
-    return layers(new()).node("Pow", ..., np.float32(2)).sign()
+    return layers(new()).node("Pow", ..., np.float32(0.5)).sign()
+
+
+@case("node 'Reciprocal_3' (Reciprocal): is not monotone (or not known to be), so no integer threshold can replace it; "
+      "use Relu, Clip or no activation before the quantiser")
+def reciprocal_of_the_data(new):
+    return layers(new()).node("Reciprocal").sign()
+
+
+@case("node 'Celu_3' (Celu): has an alpha of -1.0; it must be positive; repair the attribute")
+def alpha_below_0(new):
+    return layers(new()).node("Celu", alpha=-1.0).sign()
 
 
 @case("node 'Quant_4' (Quant): follows 'HardSwish_3', which is not monotone, on integers from -102400 to 101600; a "
@@ -187,8 +198,8 @@ def concatenation_with_a_constant(new):
     return image(new).node("Concat", ..., np.ones((1, 1, 4, 4), np.float32), axis=1)
 
 
-@case("node 'Einsum_1' (Einsum): multiplies streams of data with each other; supported are layers with constant "
-      "weights; write it as Gemm, MatMul or Conv with constant weights, or compute it on the host")
+@case("node 'Einsum_1' (Einsum): computes 'bchw->bhwc'; supported are products of data and a matrix of weights on "
+      "the data's last axis, such as 'bi,io->bo' or 'bi,oi->bo'; write it as MatMul, or as Conv, with constant weights")
 def einsum(new):
     return image(new).node("Einsum", ..., equation="bchw->bhwc")
 

@@ -232,10 +232,31 @@ def bias_of_another_size(new):
 # Pools.
 
 
-@case("node 'AveragePool_1' (AveragePool): averages windows of 1, 2, 4 pixels, fewer at the edge than inside; pool "
-      "without padding and ceil_mode, or use count_include_pad=True")
+@case("node 'AveragePool_1' (AveragePool): divides by 1, 2, 4 from place to place, as it has fewer pixels at "
+      "the edge; supported is one divisor; pool without padding and ceil_mode, or use count_include_pad=True")
 def windows_of_different_sizes(new):
     return image(new).node("AveragePool", kernel_shape=[2, 2], pads=[1, 1, 0, 0])
+
+
+@case("node 'AveragePool_1' (AveragePool): divides by 4, 6, 9 from place to place, as it has fewer pixels at the edge; "
+      "supported is one divisor; pool without ceil_mode")
+def windows_that_reach_beyond_the_pads(new):
+    return image(new).node("AveragePool", kernel_shape=[3, 3], pads=[1] * 4, strides=[2, 2], ceil_mode=1,
+                           count_include_pad=1)
+
+
+@case("node 'Einsum_2' (Einsum): computes 'ij,kl->ijl'; supported are products of data and a matrix of weights on the "
+      "data's last axis, such as 'bi,io->bo' or 'bi,oi->bo'; write it as MatMul, or as Conv, with constant weights")
+def einsum_of_another_kind(new):
+    net = new((1, 4)).quantise(0.5, 4)
+    return net.node("Einsum", ..., net.integers(np.ones((3, 2)), 0.5, 4), equation="ij,kl->ijl")
+
+
+@case("node 'Einsum_1' (Einsum): multiplies two streams of data; supported are layers with constant weights; compute "
+      "attention and other products of activations outside the accelerator")
+def einsum_of_two_streams(new):
+    net = new((1, 4)).quantise(0.5, 4)
+    return net.node("Einsum", net.last, net.last, equation="ij,ij->ij")
 
 
 @case("node 'GlobalAveragePool_4' (GlobalAveragePool): averages data that is not quantised after 'Sigmoid_3'; put a "
