@@ -21,7 +21,7 @@ from gatewright.errors import UserError
 ACTIVATIONS = [
     ("Relu", {}), ("LeakyRelu", {"alpha": 0.1}), ("Sigmoid", {}), ("Tanh", {}), ("HardSigmoid", {}), ("Elu", {}),
     ("Softsign", {}), ("Abs", {}), ("HardSwish", {}), ("Erf", {}), ("Floor", {}), ("Round", {}), ("Sign", {}),
-    ("Ceil", {}), ("Neg", {}), ("Sin", {}), ("Mish", {}), ("Cos", {}),
+    ("Ceil", {}), ("Neg", {}), ("Sin", {}), ("Mish", {}), ("Cos", {}), ("Softplus", {}), ("Selu", {}), ("Celu", {}),
 ]
 MOVES = ("transpose", "slice", "split", "gather", "upsample", "depth", "space", "pad", "shuffle", "flatten", "tile")
 
@@ -125,7 +125,7 @@ class Model:
             self.shape = (self.shape[0], *sizes)
 
     def activate(self) -> None:
-        rng, kind = self.rng, self.rng.integers(6)
+        rng, kind = self.rng, self.rng.integers(7)
         channels, tail = self.shape[0], [1] * (len(self.shape) - 1)
         if kind == 0:
             self.net.norm(*rng.normal(size=(3, channels)), rng.uniform(0.1, 4, size=channels))
@@ -137,6 +137,10 @@ class Model:
             self.net.node("Clip", ..., np.float32(-0.7), np.float32(1.3))
         elif kind == 3:
             self.net.node("PRelu", ..., rng.uniform(0, 0.5, size=(channels, *tail)).astype(np.float32))
+        elif kind == 4:
+            before = self.net.last
+            op, attributes = self.choose(ACTIVATIONS)
+            self.net.node(op, **attributes).node(self.choose(["Mul", "Add", "Sub", "Max", "Min"]), before, ...)
         else:
             op, attributes = self.choose(ACTIVATIONS)
             self.net.node(op, **attributes)
