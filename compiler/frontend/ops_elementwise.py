@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..float32 import Chain, Uniform
+from ..ir import Elementwise, Quantise, Value
 from .arrange import fit
 from .codes import unreadable
 from .flows import Data
@@ -23,6 +26,8 @@ __all__ = ["batch_normalization", "binary", "clip", "elementwise", "extreme", "g
 
 _STEPS = 1000
 """The most operations of one expression: what is put together of itself again and again doubles each time."""
+_WHOLE = {"ROUND": "round", "HALF_EVEN": "round", "FLOOR": "floor", "CEIL": "ceil"}
+"""Roundings of quantisers that are operations of an expression."""
 
 
 def elementwise(walk: Walk, node: NodeProto, data: Data, *steps: tuple[str, ArrayLike]) -> None:
@@ -72,9 +77,11 @@ def gated(walk: Walk, node: NodeProto, kind: str, *, linear: bool = False) -> bo
     are expressions of different integers. Of these, what is not linear is refused.
     """
     left, right = (walk.data(node, position) for position in (0, 1))
-    first, second = (None if data.base is None else data.base.name for data in (left, right))
-    same = first == second and np.array_equal(left.order, right.order)
-    chain = left.chain.joined(kind, right.chain) if same else None
+    chain = _joined(left, right, kind)
+    if chain is None and not linear:
+        pairs = ((a, b) for a in _sources(walk, left) for b in _sources(walk, right) if _joined(a, b, kind))
+        left, right = next(pairs, (left, right))
+        chain = _joined(left, right, kind)
     if linear and (chain is None or not any(map(unreadable, (left, right)))):
         return False
     if chain is None:
@@ -88,6 +95,38 @@ def gated(walk: Walk, node: NodeProto, kind: str, *, linear: bool = False) -> bo
     nodes = dict.fromkeys((*left.nodes, *right.nodes, node.name))
     walk.set(node, replace(left, chain=chain, nodes=tuple(nodes)))
     return True
+
+
+def _joined(left: Data, right: Data, kind: str) -> Chain | None:
+    """``kind`` of the two, if they are expressions of the same integers at the same places."""
+    first, second = (None if data.base is None else data.base.name for data in (left, right))
+    same = first == second and np.array_equal(left.order, right.order)
+    return left.chain.joined(kind, right.chain) if same else None
+
+
+def _sources(walk: Walk, data: Data) -> Iterator[Data]:
+    """The data, then the same as an expression of the integers that its codes were made of, and so on back.
+
+    A quantiser is float32 operations, too: it divides, rounds, clips, and what it gives is worth its integer times a
+    scale, rounded once. Codes that no such quantiser made are where this ends.
+    """
+    yield data
+    made = {node.output.name: node for node in walk.nodes if isinstance(node, Quantise)}
+    floats = {node.output: node for node in walk.nodes if isinstance(node, Elementwise)}
+    values = {node.output.name: node.output for node in walk.nodes if isinstance(node.output, Value)}
+    values |= {} if walk.input is None else {walk.input.name: walk.input}
+    while data.base is not None and data.base.name in made:
+        node, scale = made[data.base.name], data.scale.astype(np.float32)
+        before, quantiser = floats[node.input], node.quantiser
+        if not isinstance(quantiser, Uniform) or quantiser.rounding not in _WHOLE or quantiser.shift:
+            return
+        if max(-quantiser.lo, quantiser.hi) > 1 << 24 or data.chain.divisor != 1 or (scale != data.scale).any():
+            return
+        chain = before.chain.then("div", quantiser.scale).then(_WHOLE[quantiser.rounding])
+        chain = chain.then("max", quantiser.lo).then("min", quantiser.hi).then("mul", scale)
+        chain = replace(chain, operations=(*chain.operations, *data.chain.operations))
+        data = replace(data, base=values[before.input], chain=chain, nodes=(node.name, *data.nodes))
+        yield data
 
 
 def extreme(kind: str):

@@ -160,6 +160,26 @@ def test_a_gate_at_the_end_is_the_hosts(builder, equal, gate):
     assert isinstance(graph.final.operations[0], Fork) or graph.final.size > 1
 
 
+@pytest.mark.parametrize("rounding", ["ROUND", "FLOOR", "CEIL"])
+def test_a_gate_that_is_quantised_itself(builder, equal, rounding):
+    """As Brevitas' QuantSigmoid makes it: its codes are integers of the same integers."""
+    net = builder((1, 3, 2, 2)).quantise(0.5, 3).conv(small(4, 3, 1, 1), 0.05, [0.1, -0.3, 0.2, 0]).quantise(0.1, 7)
+    x = net.last
+    scales = np.float32([0.1, 0.2, 0.05, 0.3]).reshape(1, 4, 1, 1)
+    net.node("Sigmoid").quantise(scales, 5, signed=False, rounding=rounding).node("Mul", x, ...)
+    graph, _, _ = equal(net.quantise(0.07, 5).conv(small(2, 4, 1, 1), bits=4))
+    assert [type(node).__name__ for node in graph.nodes] == ["Conv", *["Elementwise", "Quantise"] * 2, "Conv"]
+
+
+def test_two_gates_that_are_quantised_themselves(builder, equal):
+    net = builder((1, 6)).quantise(0.25, 6)
+    x = net.last
+    left = net.node("Tanh").quantise(0.03, 6).last
+    net.at(x).node("Sigmoid").quantise(0.05, 5, signed=False).node("Relu").node("Mul", ..., left)
+    graph, _, _ = equal(net.quantise(0.1, 5).gemm(small(2, 6), bits=4))
+    assert [type(node).__name__ for node in graph.nodes] == ["Elementwise", "Quantise", "MatMul"]
+
+
 def test_codes_that_a_gate_leaves_go_into_layers(builder, equal):
     """A square of codes is codes still; the layer behind it needs no quantiser."""
     graph, _, _ = equal(square(builder((1, 5)).quantise(0.5, 4)).gemm(small(3, 5), bits=4))
