@@ -19,7 +19,7 @@ from .ir import Dense, IntType, Value, Window
 from .lowering import Lowering
 from .stream import NOTHING, Edge, grouped, stream
 
-__all__ = ["lower_dense", "slide", "whole_window", "widened"]
+__all__ = ["all_taps", "lower_dense", "slide", "whole_window", "widened"]
 
 POINTWISE = Window((1, 1))
 
@@ -160,32 +160,32 @@ def _several(lowering: Lowering, node: Dense, window: Window, source: Value, edg
 
 
 def whole_window(window: Window, source: Value, lanes: int, entering: IntType,
-                 leaving: IntType) -> ParallelWindowParameters:
+                 leaving: IntType, fill: int = 0) -> ParallelWindowParameters:
     """A window of all taps of ``lanes`` channels: to it, a row is one of words, not of pixels."""
     height, width, channels = source.shape
     folds = channels // lanes
     top, left, bottom, right = window.pads
     return ParallelWindowParameters(height, width * folds, lanes, window.kernel, window.stride,
                                     (top, left * folds, bottom, right * folds),
-                                    (window.dilation[0], window.dilation[1] * folds), 0, entering, leaving)
+                                    (window.dilation[0], window.dilation[1] * folds), fill, entering, leaving)
 
 
-def _all_taps(lowering: Lowering, node: Dense, window: Window, source: Value, edge: Edge, lanes: int,
-              name: str) -> Edge:
+def all_taps(lowering: Lowering, layer: str, name: str, window: Window, source: Value, edge: Edge, lanes: int,
+             fill: int = 0) -> Edge:
     """A window unit that gives all taps of ``lanes`` channels in one word, for one word of channels after another.
 
     What is one pixel aside lies as many words aside as a pixel has.
     """
     height, width, channels = source.shape
     folds = channels // lanes
-    edge = lowering.regroup(edge, lanes, node.name, f"{name}_pixel")
-    kind = widened(edge.type, window, height, width)
-    unit = whole_window(window, source, lanes, edge.type, kind)
+    edge = lowering.regroup(edge, lanes, layer, f"{name}_pixel")
+    kind = widened(edge.type, window, height, width) if fill == 0 else edge.type
+    unit = whole_window(window, source, lanes, edge.type, kind, fill)
     places = window.sources(height, width)[:, None, :, None]
     index = np.where(places < 0, -1, places * channels + np.arange(channels).reshape(folds, 1, lanes))
     size = window.taps * lanes
-    output = Edge("", edge.value, kind, index.reshape(-1, size).astype(np.int32), size, edge.elements)
-    return lowering.append(f"{name}_window", node.name, unit, [edge], output)
+    output = Edge("", edge.value, kind, index.reshape(-1, size).astype(np.int32), size, edge.elements, fill)
+    return lowering.append(f"{name}_window", layer, unit, [edge], output)
 
 
 def _depthwise(lowering: Lowering, node: Dense, fold: Fold, source: Value, edge: Edge) -> None:
@@ -197,7 +197,7 @@ def _depthwise(lowering: Lowering, node: Dense, fold: Fold, source: Value, edge:
     name = lowering.name("dw")
     edge = lowering.see(edge, source.channels, node.name, name)
     if 1 < window.taps == fold.simd:
-        edge = _all_taps(lowering, node, window, source, edge, lanes, name)
+        edge = all_taps(lowering, node.name, name, window, source, edge, lanes)
     elif window != POINTWISE:
         edge = slide(lowering, node.name, name, window, source, edge, lanes, source.channels // lanes)
     else:

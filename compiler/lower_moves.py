@@ -12,7 +12,7 @@ from ..hdl.shuffle import ShuffleParameters
 from ..hdl.upsample import UpsampleParameters
 from .folding import divisors
 from .ir import Pool, Rearrange, Value
-from .lower_layers import slide
+from .lower_layers import all_taps, slide
 from .lower_split import channels_taken
 from .lowering import Lowering
 from .stream import stream
@@ -31,13 +31,29 @@ def lower_pool(lowering: Lowering, node: Pool) -> None:
         # All that a frame gives comes during its last pixel, faster than readers may take it.
         lowering.give(node.output, lowering.fifo(output, node.name, name))
         return
-    moved = max(source.elements, node.output.elements * window.taps)
-    lanes = lowering.fewest(source, divisors(channels), elements=moved)
     fill = source.type.lo if node.kind == "max" else 0
-    edge = slide(lowering, node.name, name, window, source, edge, lanes, channels // lanes, fill)
+    lanes, simd = _lanes_and_taps(lowering, node, source)
+    if simd > 1:
+        edge = all_taps(lowering, node.name, name, window, source, edge, lanes, fill)
+    else:
+        edge = slide(lowering, node.name, name, window, source, edge, lanes, channels // lanes, fill)
     unit = PoolParameters(node.kind, window.taps, channels // lanes, lanes, edge.type, node.output.type,
-                          node.output.pixels)
+                          node.output.pixels, simd=simd)
     lowering.give(node.output, lowering.append(name, node.name, unit, [edge], stream("", node.output, lanes)))
+
+
+def _lanes_and_taps(lowering: Lowering, node: Pool, source: Value) -> tuple[int, int]:
+    """The fewest channels a word that keep the interval, one tap a cycle; all taps at once where that takes too long.
+    """
+    window, options = node.window, divisors(source.channels)
+    moved = node.output.elements * window.taps
+    lanes = lowering.fewest(source, options, elements=max(source.elements, moved))
+    # A tap a cycle is no slower than the pixels come, or it is fast enough.
+    if moved <= max(source.elements, lowering.interval * lanes) or window.insert != (1, 1):
+        return lanes, 1
+    # Only from one pixel to the next does a window of all taps step evenly over words of some of the channels.
+    options = options if window.stride[1] == 1 else options[-1:]
+    return lowering.fewest(source, options, elements=max(source.elements, node.output.elements)), window.taps
 
 
 def lower_rearrange(lowering: Lowering, node: Rearrange) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from ..errors import UserError
 from ..hdl.lanes import words
 from ..hdl.schedule import Queue
+from ..hdl.window_parallel import ParallelWindowParameters
 from ..sim.dataflow import predict
 from .dataflow import Dataflow, Stage
 from .folding import Fold, Work, depthwise_folds
@@ -43,8 +44,8 @@ def find(design: Compiled) -> dict:
 
     ``units`` are the layers that need most cycles (``phases``) a frame or, where no layer is among the slowest, the
     other units; ``unit`` is the first of them, ``kind`` its kind and ``layer`` the node that it belongs to. ``lanes``
-    and ``pixel`` are, where it is not a layer, those of its widest stream: with as many lanes as a pixel has elements
-    no folding makes it faster.
+    and ``pixel`` are, where it is not a layer, those of its stream of most words, or of what comes into a window of all
+    taps: with as many lanes as a pixel has elements no folding makes it faster.
 
     ``next`` widens each layer that needs as many cycles as the slowest by one step (the next PE or SIMD that saves a
     cycle, whichever adds fewer lanes); ``double`` widens with the fewest lanes to half the interval or less. Each is
@@ -58,7 +59,9 @@ def find(design: Compiled) -> dict:
     # Thresholds and converters are given lanes for the layers' interval: where a layer is as slow, they follow it.
     slowest = [stage for stage in slowest if stage in dataflow.layers] or slowest
     first = slowest[0]
-    busiest = max((*first.inputs, *first.outputs), key=lambda edge: edge.words)
+    # All taps of a position are no pixel: how many channels a window works on, its input tells.
+    streams = first.inputs if isinstance(first.parameters, ParallelWindowParameters) else first.inputs + first.outputs
+    busiest = max(streams, key=lambda edge: edge.words)
     layer = first in dataflow.layers
     return {"unit": first.name, "units": [stage.name for stage in slowest], "phases": phases,
             "kind": KINDS[type(first.parameters)], "layer": first.layer,

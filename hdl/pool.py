@@ -1,7 +1,8 @@
 """Pooling: the largest of some words, or their sum, lane by lane.
 
-Behind a sliding window in depthwise order it takes the taps of one word of channels after the other; a whole image is
-pooled without a line buffer, in the order in which its pixels come, with one accumulator for each channel.
+Behind a sliding window in depthwise order it takes the taps of one word of channels after the other, or all at once
+where the window gives them so; a whole image is pooled without a line buffer, in the order in which its pixels come,
+with one accumulator for each channel.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ from amaranth.hdl import *
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
+from .adders import Term, add_terms, tree_stages
 from .counter import nested_counters
 from .elastic import ElasticStages
 from .lanes import check_positive, integer_stream, integers
 from .number import IntType
+from .popcount import popcount
 from .schedule import Schedule
 from .unit import Unit
 
@@ -24,6 +27,9 @@ __all__ = ["KINDS", "ORDERS", "PoolParameters", "PoolUnit"]
 
 KINDS = ("max", "sum")
 ORDERS = ("inner", "outer")
+
+_LEVELS = 2
+"""Levels of a tree of maxima between two registers, fewer than of adders: each is a carry chain and a multiplexer."""
 
 
 @dataclass(frozen=True)
@@ -40,11 +46,14 @@ class PoolParameters:
     order
         "inner": all taps of a word, then the next word (as ``WindowParameters`` with groups of one word gives them).
         "outer": all words of a tap, then the next tap (as the pixels of an image come).
+    simd
+        Taps that come in a word, all lanes of a tap together: 1 or, in "inner" order, all of them.
 
     Raises
     ------
     ValueError
-        If a number is not a positive integer, there is no such kind or order, or the output cannot be of that type.
+        If a number is not a positive integer or ``simd`` not as said, there is no such kind or order, or the output
+        cannot be of that type.
     """
 
     kind: str
@@ -55,18 +64,37 @@ class PoolParameters:
     output: IntType
     positions: int = 1
     order: str = "inner"
+    simd: int = 1
 
     def __post_init__(self):
-        for name in ("taps", "words", "lanes", "positions"):
+        for name in ("taps", "words", "lanes", "positions", "simd"):
             check_positive(name, getattr(self, name))
         for name, choice in (("kind", KINDS), ("order", ORDERS)):
             if getattr(self, name) not in choice:
                 raise ValueError(f"{name} must be one of {', '.join(choice)}, not {getattr(self, name)!r}")
         if self.output.bipolar and (self.kind == "sum" or not self.input.bipolar):
             raise ValueError(f"output of a {self.kind} of {self.input} must not be bipolar")
+        if self.simd != 1 and self.simd != self.taps:
+            raise ValueError(f"simd must be 1 or the {self.taps} taps, not {self.simd}")
+        if self.simd != 1 and self.order != "inner":
+            raise ValueError(f"simd must be 1 in {self.order} order, not {self.simd}")
+
+    @property
+    def lanes_in(self) -> int:
+        """Integers of a word that comes in."""
+        return self.simd * self.lanes
+
+    @property
+    def stages(self) -> int:
+        """Cycles from a word's last tap to the word that leaves."""
+        if self.simd == 1 or self.input.bits == 1:
+            return 1
+        return tree_stages(self.taps) if self.kind == "sum" else -(-(self.taps - 1).bit_length() // _LEVELS)
 
     @property
     def schedule(self) -> Schedule:
+        if self.simd > 1:
+            return Schedule([[1]], [[1]], self.stages, repeats=self.positions * self.words)
         words = self.words if self.order == "outer" else 1
         phase = np.arange(self.taps * words)
         return Schedule(np.ones((len(phase), 1)), (phase >= (self.taps - 1) * words)[:, None], stages=1,
@@ -74,27 +102,33 @@ class PoolParameters:
 
 
 class PoolUnit(Unit):
-    """Takes a word a cycle; gives a word in the cycle after its last tap.
+    """Takes a word a cycle; gives a word ``stages`` cycles after its last tap: 1, or those of a tree.
 
-    While a word waits to leave, nothing more is taken: the accumulators are the output.
+    A tap at a time, nothing more is taken while a word waits to leave: the accumulators are the output. All taps at
+    once, the stages of the tree are elastic.
 
     Members
     -------
-    i : In(integer_stream(input, lanes))
+    i : In(integer_stream(input, lanes_in))
     o : Out(integer_stream(output, lanes))
 
     Resources: for each lane an accumulator and a comparator with a multiplexer, or an adder. In "outer" order of more
     than one word also a memory of ``words`` words, which is read in the cycle in which it is written (LUT RAM).
+    All taps at once: for each lane ``taps - 1`` comparators with their multiplexers, in a tree with a register behind
+    every second level, or as many adders, with one behind every fourth; of single bits a gate, or a popcount.
     """
 
     def __init__(self, parameters: PoolParameters):
         p = parameters
-        super().__init__(parameters, {"i": In(integer_stream(p.input, p.lanes)),
+        super().__init__(parameters, {"i": In(integer_stream(p.input, p.lanes_in)),
                                       "o": Out(integer_stream(p.output, p.lanes))})
 
     def elaborate(self, platform):
         m = Module()
         p = self._parameters
+        if p.simd > 1:
+            self._at_once(m)
+            return m
         stages = ElasticStages(m, 1, self.o.valid, self.o.ready)
         outer = p.order == "outer" and p.words > 1
         counts, lasts, _ = nested_counters(
@@ -135,3 +169,55 @@ class PoolUnit(Unit):
                 value = value.as_signed()
             m.d.comb += self.o.payload[lane].eq(value)
         return m
+
+    def _at_once(self, m):
+        """Each word in becomes a word out, on its way through the stages."""
+        p = self._parameters
+        stages = ElasticStages(m, p.stages, self.o.valid, self.o.ready)
+        m.d.comb += [
+            stages.fire.eq(stages.ready & self.i.valid),
+            stages.gives.eq(1),
+            self.i.ready.eq(stages.ready),
+        ]
+
+        def register(value, stage, name):
+            kept = Signal(value.shape(), name=name, reset_less=True)
+            with m.If(stages.enter[stage]):
+                m.d.sync += kept.eq(value)
+            return kept
+
+        for lane in range(p.lanes):
+            taps = [self.i.payload[tap * p.lanes + lane] for tap in range(p.taps)]
+            if p.input.bits == 1:
+                result = register(self._of_bits(m, Cat(taps), lane), 0, f"lane{lane}")
+            elif p.kind == "max":
+                result = self._largest(m, taps, register, lane)
+            else:
+                terms = [Term(tap, p.input.lo, p.input.hi) for tap in taps]
+                total, _ = add_terms(m, terms, [], bits=p.output.bits, name=f"lane{lane}", register=register, stage=0)
+                result = total.bits(p.output.bits)
+            m.d.comb += self.o.payload[lane].eq(result)
+
+    def _of_bits(self, m, bits, lane):
+        """The largest, or the sum, of integers of one bit each."""
+        p = self._parameters
+        if p.kind == "max":
+            # The set bit is the lower one of -1 and 0, else the higher.
+            best = bits.all() if p.input.signed else bits.any()
+            return Cat(1, ~best).as_signed() if p.input.bipolar and not p.output.bipolar else best
+        ones = popcount(m, bits, name=f"lane{lane}_ones")
+        if p.input.bipolar:
+            return (ones << 1) - p.taps
+        return -ones if p.input.signed else ones
+
+    def _largest(self, m, level, register, lane):
+        """The largest of some integers, in a tree of pairs."""
+        for stage in range(self._parameters.stages):
+            for depth in range(stage * _LEVELS, (stage + 1) * _LEVELS):
+                larger = []
+                for k, (a, b) in enumerate(zip(level[::2], level[1::2], strict=False)):
+                    larger.append(Signal.like(a, name=f"lane{lane}_max{depth}_{k}"))
+                    m.d.comb += larger[-1].eq(Mux(a > b, a, b))
+                level = larger + level[len(larger) * 2:]
+            level = [register(value, stage, f"lane{lane}_stage{stage}_{k}") for k, value in enumerate(level)]
+        return level[0]

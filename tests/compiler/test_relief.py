@@ -79,3 +79,25 @@ def test_a_window_that_limits_is_named(builder, tmp_path):
     text = report.render(content)
     assert "is no layer but the window of" in text
     assert "No wider folding shortens the interval." in text
+
+
+def test_a_pool_of_more_positions_than_pixels_is_as_fast_as_it_can_be(builder, tmp_path):
+    """A position a cycle, of all channels: its window takes whole pixels."""
+    net = builder((1, 1, 6, 6)).conv(np.ones((2, 1, 1, 1)), bits=2).quantise(1.0, 2)
+    net.node("MaxPool", kernel_shape=[2, 2], pads=[1, 1, 1, 1]).node("Flatten").gemm(np.ones((3, 98)))
+    compiled = design.compile(design.load(net.save(tmp_path / "pool.onnx"), input="uint2"), folding="2x1,3x98")
+    found = relief.find(compiled)
+    assert (found["units"][:2], found["phases"]) == (["pool0_window", "pool0"], 49)
+    assert (found["kind"], found["lanes"], found["pixel"]) == ("window", 2, 2)
+    assert found["next"] is found["double"] is None
+    assert "it moves a whole pixel of 2 elements in each cycle already" in report.render(report.summarise(compiled))
+
+
+def test_a_wider_folding_takes_a_pool_along(builder, tmp_path):
+    """A tap a cycle is what the layers' folding asks for, until it asks for more."""
+    net = builder((1, 1, 6, 6)).conv(np.ones((2, 1, 3, 3)), bits=2, pads=[1, 1, 1, 1]).quantise(1.0, 2)
+    net.node("MaxPool", kernel_shape=[3, 3], pads=[1, 1, 1, 1]).conv(np.ones((2, 2, 1, 1)), bits=2)
+    model = design.load(net.save(tmp_path / "pool.onnx"), input="uint2")
+    found = relief.find(design.compile(model, folding="1x2,2x2"))
+    assert (found["units"], found["phases"]) == (["conv0"], 36 * 2 * 5)
+    assert found["double"]["interval"] == 36 * 5

@@ -30,6 +30,8 @@ BYTE = IntType(8)
     ParallelWindowUnit(ParallelWindowParameters(3, 4, 2, (3, 3), pads=(1, 1, 1, 1), pixels_per_word=4)),
     PoolUnit(PoolParameters("max", 1, 1, 1, BYTE, BYTE)),
     PoolUnit(PoolParameters("sum", 2, 2, 1, BYTE, BYTE, 1, "outer")),
+    PoolUnit(PoolParameters("max", 3, 1, 1, BYTE, BYTE, simd=3)),
+    PoolUnit(PoolParameters("sum", 2, 1, 1, BIPOLAR, IntType(3, signed=True), simd=2)),
     ReorderUnit(1, ReorderParameters(np.array([0]), 1, 1)),
     ReorderUnit(1, ReorderParameters(np.array([0, -1, 0]), 2, 1)),
     ShuffleUnit(1, ShuffleParameters(np.array([-1]), 1, 1)),
