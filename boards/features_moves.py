@@ -44,7 +44,20 @@ def _add(p: AddParameters, bits: int) -> Unit:
                         "stages": p.schedule.stages, "negated": p.lanes * p.output.bits * (max(p.multipliers) < 0)})
 
 
+def _pool_tree(p: PoolParameters, bits: int) -> Unit:
+    """All taps at once: weighed as what their nodes are in other units, for no pool of the fit is one."""
+    nodes = p.lanes * (p.taps - 1)
+    if p.kind == "max":
+        # A table takes three more bits; a comparator and its multiplexer are two tables a bit.
+        return Unit("pool", {"pool": 1, "compared": nodes * bits if bits > 1 else nodes / 6})
+    # Sums grow from the bits of two taps to those of all; of single bits a popcount makes them.
+    added = nodes * (bits + 1 + p.output.bits) / 2 if bits > 1 else 2 * p.lanes * p.taps
+    return Unit("add", {"add": 1, "streams": 1, "stages": p.stages, "added": added})
+
+
 def _pool(p: PoolParameters, bits: int) -> Unit:
+    if p.simd > 1:
+        return _pool_tree(p, bits)
     kept = bits + p.input.bipolar if p.kind == "max" else p.output.bits
     outer = p.order == "outer" and p.words > 1
     memories = (Memory(p.words, p.lanes * kept, written=True, clocked=False),) if outer else ()

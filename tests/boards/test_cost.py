@@ -24,6 +24,7 @@ from gatewright.hdl.concat import ConcatParameters
 from gatewright.hdl.fifo import FifoParameters
 from gatewright.hdl.mvu import MatrixVectorParameters, MatrixVectorUnit
 from gatewright.hdl.number import BIPOLAR, IntType
+from gatewright.hdl.pool import PoolParameters
 from gatewright.hdl.threshold import ThresholdParameters, ThresholdUnit
 from gatewright.hdl.width import WidthParameters
 from gatewright.hdl.window import WindowParameters
@@ -189,3 +190,15 @@ def test_budgets_hold_what_they_limit():
     assert Budget(dsps=0)
     with pytest.raises(ValueError, match=r"^a budget must be at least 0, not -1$"):
         Budget(luts=-1)
+
+
+@families
+@pytest.mark.parametrize("kind", ["max", "sum"])
+@pytest.mark.parametrize("entering", [IntType(4), IntType(3, signed=True), BIPOLAR])
+def test_a_pool_of_all_taps_at_once_grows_with_its_tree(family, kind, entering):
+    def luts(taps, lanes):
+        output = entering if kind == "max" else IntType.spanning(taps * entering.lo, taps * entering.hi)
+        p = PoolParameters(kind, taps, 1, lanes, entering, output, simd=taps)
+        return cost.load(family).cost(p, entering.bits).luts
+
+    assert luts(4, 8) < luts(9, 8) < luts(9, 16) < luts(25, 16)
