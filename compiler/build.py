@@ -87,7 +87,9 @@ def read(folder: Path) -> Compiled:
                             remedy=remedy)
         declared = said["input"]["declared"]
         model = load(path, input=declared and declared[0], input_scale=declared and declared[1], name=said["name"])
-        return compile_model(model, folding=[Fold(layer["pe"], layer["simd"]) for layer in said["layers"]],
+        layers = said["layers"]
+        return compile_model(model, folding=[Fold(layer["pe"], layer["simd"]) for layer in layers],
+                       lanes=[layer.get("lane") for layer in layers],
                        clock=said["clock_mhz"], top1=said["top1"], lut=said["lut"],
                        depths=[unit["depth"] for unit in said["storage"]], memory=said["memory"],
                        multiplier=said["multiplier"] and (int(said["multiplier"][0]), int(said["multiplier"][1])))
@@ -136,8 +138,9 @@ def _description(design: Compiled, model: bytes, rtl: dict[str, str]) -> dict:
         "loads": [{"port": f"load_{stage.name}", "bits": stage.parameters.load_bits,
                    "words": len(stage.parameters.load_words)} for stage in design.dataflow.loadable],
         "goal": None if design.goal is None else {**design.goal.to_json(), "status": design.status},
-        "layers": [{"name": stage.name, "node": stage.layer, **asdict(work), "pe": fold.pe, "simd": fold.simd}
-                   for stage, work, fold in zip(design.dataflow.layers, design.works, design.folds, strict=True)],
+        "layers": [{"name": stage.name, "node": stage.layer, **asdict(work), "pe": fold.pe, "simd": fold.simd,
+                    "lane": lane} for stage, work, fold, lane in zip(design.dataflow.layers, design.works, design.folds,
+                                                                     design.lanes, strict=True)],
         "storage": [{"name": stage.name, "kind": KINDS[type(stage.parameters)], "depth": stage.schedule.depth,
                      "bits": stage.input.bits} for stage in design.dataflow.sized],
         "streams": [{"name": edge.name, "value": edge.value, "type": str(edge.type), "pixel": edge.pixel,

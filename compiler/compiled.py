@@ -98,11 +98,12 @@ def _scale(text: str | Fraction) -> Fraction:
 
 def compile_model(model: Model, *, folding: Sequence[Fold] | str | None = None, goal: Goal | None = None,
                   clock: float = 50.0, top1: bool = False, lut: int = 4, memory: str = "rom",
-                  multiplier: tuple[int, int] | None = None, depths: Sequence[int] | None = None) -> Compiled:
+                  multiplier: tuple[int, int] | None = None, depths: Sequence[int] | None = None,
+                  lanes: Sequence[str | None] | None = None) -> Compiled:
     """As :func:`.design.compile`; ``depths`` are those of :attr:`.Dataflow.sized`, if known, else they are found.
 
-    ``lut`` and ``multiplier`` are the target's, as of ``lower``. A ``folding`` is taken as it is; without one, the one
-    that reaches the ``goal``, if that asks for anything.
+    ``lut`` and ``multiplier`` are the target's, as of ``lower``. A ``folding`` is taken as it is, with ``lanes`` as of
+    ``lower``; without one, those that reach the ``goal``, if that asks for anything.
     """
     check_clock(clock)
     if lut not in (4, 6):
@@ -114,11 +115,12 @@ def compile_model(model: Model, *, folding: Sequence[Fold] | str | None = None, 
     if folding is None and goal is not None and goal.asks:
         reached = plan(graph, goal, lut=lut, memory=memory, multiplier=multiplier)
         return Compiled(model, graph, reached.dataflow, reached.folds, clock, lut, top1, memory, multiplier, goal,
-                        reached.status)
+                        reached.status, reached.lanes)
     folds = _folds(model, folding)
-    dataflow = lower(graph, folds, lut=lut, memory=memory, multiplier=multiplier)
+    dataflow = lower(graph, folds, lut=lut, memory=memory, multiplier=multiplier, lanes=lanes)
     dataflow = size(dataflow) if depths is None else dataflow.with_depths(depths)
-    return Compiled(model, graph, dataflow, tuple(folds), clock, lut, top1, memory, multiplier, goal)
+    return Compiled(model, graph, dataflow, tuple(folds), clock, lut, top1, memory, multiplier, goal,
+                    lanes=tuple(lanes or [None] * len(folds)))
 
 
 def _graph(model: Model, memory: str, top1: bool) -> Graph:
@@ -140,6 +142,7 @@ class Compiled:
     """A model mapped to hardware: what verification, build folder and report work on. Users meet it as ``Design``.
 
     ``goal`` is what was asked for, if anything was, and ``status`` how good the folding found for it is (``solve``).
+    ``lanes`` are each layer's kind, as of ``lower``.
     """
 
     model: Model
@@ -153,6 +156,7 @@ class Compiled:
     multiplier: tuple[int, int] | None = None
     goal: Goal | None = None
     status: str | None = None
+    lanes: tuple[str | None, ...] = ()
 
     @cached_property
     def estimate(self) -> Estimate | None:
@@ -218,7 +222,7 @@ class Compiled:
         works = tuple(folding.work_of(graph, layer) for layer in graph.nodes if isinstance(layer, Dense))
         if works != self.works:
             raise UserError("has other layers", where=model.name, remedy=remedy)
-        other = lower(graph, self.folds, lut=self.lut, memory=self.memory, multiplier=self.multiplier)
+        other = lower(graph, self.folds, lut=self.lut, memory=self.memory, multiplier=self.multiplier, lanes=self.lanes)
         if [stage.name for stage in self.dataflow.stages] != [stage.name for stage in other.stages]:
             raise UserError("needs other units", where=model.name, remedy=remedy)
         words = {}

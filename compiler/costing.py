@@ -1,7 +1,8 @@
 """What foldings cost: the boards' cost model asked about a graph's layers, and about a whole dataflow graph.
 
 A layer is priced with all that its folding decides: the unit that multiplies, the thresholds behind it on as many lanes
-as it has PEs, the window, FIFO and width converters in front of it. Its neighbours are not known then; converters
+as it has PEs, the window, FIFO and width converters in front of it. Where its weights ask for multipliers, it may take
+bit planes in lookup tables instead, which are exact for any integers. Its neighbours are not known then; converters
 between layers are priced, half to each, as if the neighbour had the fewest lanes that divide its channels and keep up.
 What a design really holds is estimated from its dataflow graph.
 """
@@ -33,6 +34,9 @@ from .ir import Dense, Graph, Threshold, Value
 from .lower_layers import POINTWISE, whole_window, widened
 
 __all__ = ["Estimate", "LayerCosts", "estimate", "estimated", "of", "total"]
+
+# Kinds of lanes whose products go into DSP blocks where a family has them.
+_MULTIPLYING = ("multiply", "levels")
 
 
 def estimate(dataflow: Dataflow, family: str) -> dict[str, Cost]:
@@ -111,9 +115,13 @@ class LayerCosts:
         """What messages call a layer."""
         return self._layers[layer].node.name
 
-    def needs(self, layer: int, folds: np.ndarray) -> np.ndarray:
+    def lanes(self, layer: int) -> tuple[str | None, ...]:
+        """What a layer's weights ask for, None; where that takes the family's multipliers, "planes" as well."""
+        return self._layers[layer].lanes
+
+    def needs(self, layer: int, folds: np.ndarray, lane: str | None) -> np.ndarray:
         """Lookup tables, half memory blocks, multipliers, int64 ``[folds, 3]``, of ``folds``, rows (PE, SIMD)."""
-        return self._layers[layer].needs(folds)
+        return self._layers[layer].needs(folds, lane)
 
 
 class _Priced:
@@ -122,6 +130,7 @@ class _Priced:
     def __init__(self, graph: Graph, node: Dense, model: CostModel, lut: int, memory: str,
                  multiplier: tuple[int, int] | None):
         self.node, self._model, self._memory, self._lut, self._multiplier = node, model, memory, lut, multiplier
+        self._made: dict[str | None, Layer] = {}
         self._work = work_of(graph, node)
         self._source = graph.value(node.input)
         readers = [reader for reader in graph.nodes if node.output.name in reader.inputs]
@@ -130,28 +139,37 @@ class _Priced:
         self._kind = kind if node.window is None else widened(kind, node.window, *self._source.shape[:2])
         self._slides = node.window is not None and (node.window != POINTWISE or node.groups > 1)
 
-    @cached_property
-    def _layer(self) -> Layer:
+    @property
+    def lanes(self) -> tuple[str | None, ...]:
+        choice = self._model.family.multiplier is not None and self._layer(None).lane.kind in _MULTIPLYING
+        return (None, "planes") if choice else (None,)
+
+    def _layer(self, lane: str | None) -> Layer:
+        if lane not in self._made:
+            self._made[lane] = self._make(lane)
+        return self._made[lane]
+
+    def _make(self, lane: str | None) -> Layer:
         node, loadable = self.node, self._memory == "loadable"
         to_come = (node.declared or node.weight_type) if loadable else None
         if self._work.depthwise:
             channelwise = DepthwiseParameters(node.weights, 1, self._kind, node.thresholds, node.output.type, node.base,
-                                              loadable=loadable, weight=to_come)
+                                              lane=lane, loadable=loadable, weight=to_come)
             return Layer.of(channelwise.rows_of, 1, node.output.type.bits, "loadable" if loadable else "rom",
                             depthwise=True)
         unit = MatrixVectorParameters(
             node.weights, 1, 1, node.thresholds, self._lut, input=self._kind, output=node.output.type, base=node.base,
-            groups=self._work.groups, memory=self._memory, weight=to_come)
+            groups=self._work.groups, lane=lane, memory=self._memory, weight=to_come)
         assert unit.output is not None
         return Layer.of(unit.rows_of, self._work.groups, unit.output.bits, self._memory, multiplier=self._multiplier)
 
-    def needs(self, folds: np.ndarray) -> np.ndarray:
+    def needs(self, folds: np.ndarray, lane: str | None) -> np.ndarray:
         pe, simd = folds[:, 0], folds[:, 1]
         cycles = self._work.cycles_of(folds)
-        total = self._of(matrix_vector(self._layer, pe, simd))
+        total = self._of(matrix_vector(self._layer(lane), pe, simd))
         total = total + self._of(_fifo(simd if not self._work.depthwise else pe * simd, self._kind.bits))
         if self._memory == "streamed" and not self._work.depthwise:
-            total = total + self._streamed(pe, simd)
+            total = total + self._streamed(pe, simd, self._layer(lane).lane.bits)
         for node in self._thresholds:
             total = total + self._of(self._compared(node, pe))
         lanes = simd
@@ -172,13 +190,12 @@ class _Priced:
     def _of(self, unit: Unit) -> np.ndarray:
         return self._model.needs(unit)
 
-    def _streamed(self, pe: np.ndarray, simd: np.ndarray) -> np.ndarray:
+    def _streamed(self, pe: np.ndarray, simd: np.ndarray, bits: int) -> np.ndarray:
         """The unit that gives the weights, and the FIFO behind it."""
         work = self._work
         words = -(-work.rows // pe) * -(-work.columns // simd) * work.groups
-        width = pe * simd * self._layer.lane.bits
-        source = Unit("weights", {"weights": 1, "count": address_bits(words)}, (Memory(words, width),))
-        return self._of(source) + self._of(_fifo(pe * simd, self._layer.lane.bits))
+        source = Unit("weights", {"weights": 1, "count": address_bits(words)}, (Memory(words, pe * simd * bits),))
+        return self._of(source) + self._of(_fifo(pe * simd, bits))
 
     def _compared(self, node: Threshold, pe: np.ndarray) -> Unit:
         """A threshold unit behind the layer."""

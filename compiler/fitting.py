@@ -35,10 +35,12 @@ _MARGIN = 100
 class Plan:
     """Folds that reach a goal, the dataflow graph lowered and sized with them, its estimated cost, and what is proven.
 
-    ``status`` is that of :class:`.solve.Solution`: of the layers, at the prices of the model.
+    ``lanes`` are each layer's kind, as of ``lower``. ``status`` is that of :class:`.solve.Solution`: of the layers, at
+    the prices of the model.
     """
 
     folds: tuple[Fold, ...]
+    lanes: tuple[str | None, ...]
     dataflow: Dataflow
     cost: Cost
     status: str
@@ -90,26 +92,27 @@ class _Search:
         self._between, self._sizing, self._spare = Cost(0), Cost(0), Cost(0)
         # Cycles that layers need not go below, or that they may take.
         self._floor, self._aim = 1, goal.cycles
-        self._tried: dict[tuple[Fold, ...], _Attempt] = {}
+        self._tried: dict[tuple[tuple[Fold, ...], tuple[str | None, ...]], _Attempt] = {}
         self._open: list[_Attempt] = []
 
     def step(self) -> bool:
-        """Solve once more, lower, and learn from it; False where no new folds come out."""
+        """Solve once more, lower, and learn from it; False where nothing new comes out."""
         try:
             solution = self._solve()
         except UserError:
             if not self._tried:
                 raise
             return False  # with what is needed beyond the layers, nothing fits
-        if solution.folds in self._tried:
-            if self._tried[solution.folds] not in self._open:  # it failed: make room
+        key = solution.folds, solution.lanes
+        if key in self._tried:
+            if self._tried[key] not in self._open:  # it failed: make room
                 limits = self._goal.budget.limits
                 self._spare += Cost(*(0 if limit is None else -(-limit // _MARGIN) for limit in limits))
             return False
-        dataflow = self._lower(self._graph, solution.folds)
+        dataflow = self._lower(self._graph, solution.folds, lanes=solution.lanes)
         cost = costing.total(dataflow, self._goal.family)
         attempt = _Attempt(solution, dataflow, *bottleneck(dataflow.network), cost)
-        self._tried[solution.folds] = attempt
+        self._tried[key] = attempt
         self._open.append(attempt)
         self._learn(attempt, attempt.cycles)
         return True
@@ -132,7 +135,7 @@ class _Search:
         cost = costing.total(dataflow, self._goal.family)
         cycles = attempt.cycles if self._aim is None else math.ceil(predict(dataflow.network).interval)
         if self._reaches(cycles, cost):
-            return Plan(attempt.solution.folds, dataflow, cost, attempt.solution.status)
+            return Plan(attempt.solution.folds, attempt.solution.lanes, dataflow, cost, attempt.solution.status)
         added = cost - attempt.cost
         self._sizing = Cost(max(self._sizing.luts, added.luts), max(self._sizing.block_rams, added.block_rams),
                             max(self._sizing.dsps, added.dsps))

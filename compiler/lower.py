@@ -25,7 +25,7 @@ __all__ = ["lower"]
 
 
 def lower(graph: Graph, folds: Sequence[Fold], *, lut: int = 4, memory: str = "rom",
-          multiplier: tuple[int, int] | None = None) -> Dataflow:
+          multiplier: tuple[int, int] | None = None, lanes: Sequence[str | None] | None = None) -> Dataflow:
     """Lower a graph, one fold for each Dense node in order. FIFOs get depth 2, buffers the least that works.
 
     Parameters
@@ -36,11 +36,16 @@ def lower(graph: Graph, folds: Sequence[Fold], *, lut: int = 4, memory: str = "r
         Where weights live: "rom", "streamed" or "loadable" (``hdl.mvu``).
     multiplier
         Signed bits of the ports of the target's multiplier, which two products may share, or None (``hdl.mvu``).
+    lanes
+        For each Dense node its kind of lane, of ``hdl.dot.LANES``; None is the one that its weights ask for, for all if
+        there is nothing else.
 
     Raises
     ------
     UserError
         If the folding does not fit the layers, or a node has no hardware.
+    ValueError
+        If there is not one lane for each layer, or a layer cannot take its lane.
     """
     layers = [node for node in graph.nodes if isinstance(node, Dense)]
     if not layers:
@@ -51,11 +56,11 @@ def lower(graph: Graph, folds: Sequence[Fold], *, lut: int = 4, memory: str = "r
     interval = max(work.cycles(fold) for work, fold in zip(works, folds, strict=True))
     lowering = Lowering(graph, interval, lut, memory, multiplier)
     lowering.begin(folds[0])
-    remaining = iter(folds)
+    remaining = iter(zip(folds, lanes or [None] * len(folds), strict=True))
     for node in graph.nodes:
         match node:
             case Dense():
-                lower_dense(lowering, node, next(remaining))
+                lower_dense(lowering, node, *next(remaining))
             case Threshold():
                 lower_threshold(lowering, node)
             case Requantise():

@@ -30,7 +30,7 @@ def widened(kind: IntType, window: Window, height: int, width: int) -> IntType:
     return IntType(2, signed=True) if padded else kind
 
 
-def lower_dense(lowering: Lowering, node: Dense, fold: Fold) -> None:
+def lower_dense(lowering: Lowering, node: Dense, fold: Fold, lane: str | None = None) -> None:
     source = lowering.graph.value(node.input)
     work = work_of(lowering.graph, node)
     if node.window is not None and (node.window.sources(*source.shape[:2]) < 0).all():
@@ -41,7 +41,7 @@ def lower_dense(lowering: Lowering, node: Dense, fold: Fold) -> None:
         name = lowering.name("fc")
         edge = lowering.see(edge, source.elements, node.name, name)
     elif work.depthwise:
-        _depthwise(lowering, node, fold, source, edge)
+        _depthwise(lowering, node, fold, lane, source, edge)
         return
     else:
         name = lowering.name("conv")
@@ -55,8 +55,8 @@ def lower_dense(lowering: Lowering, node: Dense, fold: Fold) -> None:
     edge = lowering.fifo(edge, node.name, name)
     unit = MatrixVectorParameters(
         node.weights, fold.pe, fold.simd, node.thresholds, lowering.lut, input=edge.type,
-        output=node.output.type, base=node.base, groups=work.groups, positions=work.positions, memory=lowering.memory,
-        multiplier=lowering.multiplier, weight=_to_come(lowering, node))
+        output=node.output.type, base=node.base, groups=work.groups, positions=work.positions, lane=lane,
+        memory=lowering.memory, multiplier=lowering.multiplier, weight=_to_come(lowering, node))
     assert unit.output is not None
     inputs = [edge]
     if lowering.memory == "streamed":
@@ -188,7 +188,7 @@ def all_taps(lowering: Lowering, layer: str, name: str, window: Window, source: 
     return lowering.append(f"{name}_window", layer, unit, [edge], output)
 
 
-def _depthwise(lowering: Lowering, node: Dense, fold: Fold, source: Value, edge: Edge) -> None:
+def _depthwise(lowering: Lowering, node: Dense, fold: Fold, lane: str | None, source: Value, edge: Edge) -> None:
     """One channel sees itself alone: a window that gives a word of channels tap by tap, or all taps of it at once, and
     a unit that adds up taps.
     """
@@ -204,6 +204,6 @@ def _depthwise(lowering: Lowering, node: Dense, fold: Fold, source: Value, edge:
         edge = lowering.regroup(edge, lanes, node.name, name)
     edge = lowering.fifo(edge, node.name, name)
     unit = DepthwiseParameters(node.weights, lanes, edge.type, node.thresholds, node.output.type, node.base,
-                               node.output.pixels, simd=fold.simd, lut=lowering.lut, loadable=lowering.loadable,
-                               weight=_to_come(lowering, node))
+                               node.output.pixels, simd=fold.simd, lane=lane, lut=lowering.lut,
+                               loadable=lowering.loadable, weight=_to_come(lowering, node))
     lowering.give(node.output, lowering.append(name, node.name, unit, [edge], stream("", node.output, lanes)))

@@ -1,9 +1,10 @@
 """The folding as an optimisation problem: the cheapest that is fast enough, or the fastest that fits.
 
-Each layer takes one of its options (PE, SIMD), which has a number of cycles a frame and needs so many lookup tables,
-memory blocks and multipliers. That is a multiple-choice knapsack problem. Without a limit it falls apart into layers
-and the best is picked exactly; where a limit binds, OR-tools' CP-SAT solves it and says what it proved. ``fastest``
-bisects the frame's cycles over ``cheapest``: an option fast enough for a shorter frame is so for a longer one.
+Each layer takes one of its options (PE, SIMD, kind of lane), which has a number of cycles a frame and needs so many
+lookup tables, memory blocks and multipliers. That is a multiple-choice knapsack problem. Without a limit it falls apart
+into layers and the best is picked exactly; where a limit binds, OR-tools' CP-SAT solves it and says what it proved.
+``fastest`` bisects the frame's cycles over ``cheapest``: an option fast enough for a shorter frame is so for a longer
+one.
 
 Deterministic: one worker, a fixed seed, and a limit that counts the solver's own steps, not seconds.
 """
@@ -49,20 +50,25 @@ class Costs(Protocol):
         """What messages call a layer."""
         ...
 
-    def needs(self, layer: int, folds: np.ndarray) -> np.ndarray:
+    def lanes(self, layer: int) -> tuple[str | None, ...]:
+        """Kinds of lanes that a layer may take, of ``hdl.dot.LANES``; None is the one that its weights ask for."""
+        ...
+
+    def needs(self, layer: int, folds: np.ndarray, lane: str | None) -> np.ndarray:
         """Lookup tables, half memory blocks, multipliers, int64 ``[folds, 3]``, of ``folds``, rows (PE, SIMD)."""
         ...
 
 
 @dataclass(frozen=True)
 class Solution:
-    """A fold for each layer, the slowest layer's cycles a frame, and what all cost.
+    """A fold and a kind of lane for each layer, the slowest layer's cycles a frame, and what all cost.
 
-    ``gap`` is by how much, relative to the best that is possible, the solution may be worse: in price with
-    ``cheapest``, in cycles with ``fastest``. 0 is a proven optimum.
+    ``lanes`` are as of ``lower``. ``gap`` is by how much, relative to the best that is possible, the solution may be
+    worse: in price with ``cheapest``, in cycles with ``fastest``. 0 is a proven optimum.
     """
 
     folds: tuple[Fold, ...]
+    lanes: tuple[str | None, ...]
     cycles: int
     cost: Cost
     gap: float = 0.0
@@ -75,21 +81,24 @@ class Solution:
 
 @dataclass(frozen=True, eq=False)
 class _Layer:
-    """The options of one layer, by what they need: rows of (PE, SIMD), their cycles, their needs."""
+    """The options of one layer, by what they need: rows of (PE, SIMD), their lanes, their cycles, their needs."""
 
     name: str
     folds: np.ndarray
+    lanes: tuple[str | None, ...]
     cycles: np.ndarray
     needs: np.ndarray
 
     @classmethod
     def of(cls, number: int, work: Work, costs: Costs) -> _Layer:
-        folds = options(work)
-        needs = costs.needs(number, folds)
+        each, lanes = options(work), costs.lanes(number)
+        folds, kinds = np.tile(each, (len(lanes), 1)), np.repeat(np.arange(len(lanes)), len(each))
+        needs = np.concatenate([costs.needs(number, each, lane) for lane in lanes])
         cycles = work.cycles_of(folds)
-        # Of options that need the same the first one stays: the fewest cycles, then the fewest PEs.
-        order = np.lexsort((folds[:, 0], cycles, *needs.T[::-1]))
-        return cls(costs.name(number), folds[order], cycles[order], needs[order])
+        # Of options that need the same the first one stays: the fewest cycles, the fewest PEs, the first lane.
+        order = np.lexsort((kinds, folds[:, 0], cycles, *needs.T[::-1]))
+        return cls(costs.name(number), folds[order], tuple(lanes[kind] for kind in kinds[order]), cycles[order],
+                   needs[order])
 
     def within(self, cycles: int) -> np.ndarray:
         """The options, by index, with at most ``cycles``, less those that another of them beats in all they need."""
@@ -177,9 +186,10 @@ def _layers(works: Sequence[Work], costs: Costs) -> list[_Layer]:
 
 def _solution(layers: Sequence[_Layer], chosen: Sequence[int], gap: float) -> Solution:
     folds = tuple(Fold(*map(int, layer.folds[index])) for layer, index in zip(layers, chosen, strict=True))
+    lanes = tuple(layer.lanes[index] for layer, index in zip(layers, chosen, strict=True))
     cycles = max(int(layer.cycles[index]) for layer, index in zip(layers, chosen, strict=True))
     luts, halves, dsps = np.sum([layer.needs[index] for layer, index in zip(layers, chosen, strict=True)], axis=0)
-    return Solution(folds, cycles, Cost(int(luts), int(halves) / 2, int(dsps)), gap)
+    return Solution(folds, lanes, cycles, Cost(int(luts), int(halves) / 2, int(dsps)), gap)
 
 
 @dataclass(frozen=True)
