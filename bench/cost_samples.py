@@ -44,6 +44,18 @@ from gatewright.hdl.width import WidthParameters
 from gatewright.hdl.window import WindowParameters
 from gatewright.hdl.window_parallel import ParallelWindowParameters
 
+from .cost_samples_trained import (
+    depthwise,
+    logs,
+    matrix_vector,
+    random_type,
+    requantise,
+    streamer,
+    table,
+    threshold,
+    whole,
+)
+
 __all__ = ["MOST", "SAMPLES", "Sample", "count", "draw"]
 
 
@@ -91,112 +103,14 @@ def _memory(rng: Random, family: Family) -> Sample:
                   f"{depth}x{width} written={written} clocked={clocked}")
 
 
-def _type(rng: Random, low: int, high: int) -> IntType:
-    return IntType(rng.randint(low, high), rng.random() < 0.5)
-
-
-def _logs(rng: Random, low: int, high: int) -> int:
-    """An integer whose logarithm is uniform."""
-    return round(2 ** rng.uniform(np.log2(low), np.log2(high)))
-
-
-def _weights(rng: Random, shape: tuple[int, int], kind: str) -> np.ndarray:
-    numbers = np.random.default_rng(rng.getrandbits(32))
-    match kind:
-        case "sign":
-            return numbers.choice([-1, 1], shape)
-        case "ternary":
-            return numbers.choice([-1, 0, 1], shape)
-        case "power":
-            return numbers.choice([0, 1, -1, 2, -2, 4, -4, 8, -8], shape)
-        case "level":
-            return numbers.choice([0, -23, 37], shape)
-        case _:
-            bits = int(kind)
-            return numbers.integers(-(1 << bits - 1), 1 << bits - 1, shape)
-
-
-def _matrix_vector(kind: str, bipolar: bool, lane: str | None, rng: Random, family: Family) -> Any:
-    """A unit for weights of a ``kind``; ``lane`` is forced, unless None."""
-    activation = BIPOLAR if bipolar else _type(rng, 1 if kind in ("sign", "ternary") else 2, 8)
-    if kind == "few bits":
-        activation = BIPOLAR if bipolar else _type(rng, 2, 4)
-        kind = str(rng.randint(2, 16 // activation.bits if not bipolar else 4))
-    elif kind == "pairs":  # two of which fit into ports of 18 bits
-        activation = _type(rng, 4, 5)
-        kind = str(rng.randint(4, 5))
-    elif kind == "many bits":
-        activation = _type(rng, 4, 8)
-        kind = str(rng.randint(16 // activation.bits + 1, 8))
-    each = {"sign": 1, "ternary": 1.5, "power": 6, "level": 4}.get(kind) or int(kind)
-    lanes = max(1, min(256, rng.uniform(60, 2500) / (each * activation.bits)))
-    simd = max(1, round(2 ** rng.uniform(0, np.log2(lanes + 1))))
-    pe = min(32, max(1, round(lanes / simd / rng.uniform(1, 2))))
-    groups = rng.choice([1, 1, 1, 2])
-    rows, columns = pe * _logs(rng, 1, 8) - rng.choice([0, 0, pe // 3]), simd * _logs(rng, 1, 20)
-    rows, columns = max(pe, rows), max(simd, columns - rng.choice([0, 0, simd // 2]))
-    weights = _weights(rng, (rows * groups, columns), kind)
-    levels = rng.choice([0, 1, 1, 3])
-    memory = rng.choice(["rom"] * 6 + (["rom", "loadable"] if lane == "serial" else ["streamed", "loadable"]))
-    plain = MatrixVectorParameters(weights, pe, simd, lut=family.lut_inputs, input=activation, groups=groups, lane=lane,
-                                   memory=memory, multiplier=family.multiplier)
-    if not levels:
-        return plain
-    thresholds, output = _thresholds(rng, plain.accumulator, rows * groups, levels)
-    return MatrixVectorParameters(weights, pe, simd, thresholds, family.lut_inputs, input=activation, output=output,
-                                  groups=groups, lane=lane, memory=memory, multiplier=family.multiplier)
-
-
-def _whole(rng: Random, family: Family) -> Any:
-    """A matrix that is worked on all at once: its weights are constants in the gates."""
-    kind, bipolar, lane = rng.choice([
-        ("sign", True, None), ("sign", True, None), ("ternary", True, None), ("sign", False, None),
-        ("2", False, "planes"), ("4", False, "planes"), ("2", True, "planes"), ("8", False, "multiply")])
-    activation = BIPOLAR if bipolar else _type(rng, 2, 4) if lane != "multiply" else _type(rng, 4, 8)
-    each = {"sign": 1, "ternary": 1.5}.get(kind) or int(kind)
-    columns = _logs(rng, 8, 128)
-    rows = max(2, round(rng.uniform(200, 4000) / (each * activation.bits) / columns))
-    weights = _weights(rng, (rows, columns), kind)
-    plain = MatrixVectorParameters(weights, rows, columns, lut=family.lut_inputs, input=activation, lane=lane,
-                                   multiplier=family.multiplier)
-    levels = rng.choice([0, 1, 1, 3])
-    if not levels:
-        return plain
-    thresholds, output = _thresholds(rng, plain.accumulator, rows, levels)
-    return MatrixVectorParameters(weights, rows, columns, thresholds, family.lut_inputs, input=activation,
-                                  output=output, lane=lane, multiplier=family.multiplier)
-
-
-def _thresholds(rng: Random, accumulator: IntType | None, rows: int, levels: int) -> tuple[np.ndarray, IntType]:
-    assert accumulator is not None
-    numbers = np.random.default_rng(rng.getrandbits(32))
-    spread = max(2, accumulator.hi // 4)
-    return (np.sort(numbers.integers(-spread, spread, (rows, levels)), axis=1),
-            BIPOLAR if levels == 1 else IntType(2))
-
-
-def _depthwise(rng: Random, family: Family) -> Any:
-    kind = rng.choice(["sign", "ternary", "2", "4", "4", "8"])
-    activation = _type(rng, 2, 8)
-    lanes = _logs(rng, 1, 24)
-    channels = lanes * _logs(rng, 1, 6)
-    weights = _weights(rng, (channels, rng.choice([3, 4, 9, 9, 25])), kind)
-    plain = DepthwiseParameters(weights, lanes, activation, lut=family.lut_inputs)
-    levels = rng.choice([0, 0, 1, 3])
-    if not levels:
-        return plain
-    thresholds, output = _thresholds(rng, plain.accumulator, channels, levels)
-    return DepthwiseParameters(weights, lanes, activation, thresholds, output, lut=family.lut_inputs)
-
-
 def _fifo(rng: Random, family: Family) -> Any:
-    depth = rng.choice([2, 2, 3, 4, _logs(rng, 5, 60), _logs(rng, 5, 400)])
-    return FifoParameters(depth, _logs(rng, 2, 128))
+    depth = rng.choice([2, 2, 3, 4, logs(rng, 5, 60), logs(rng, 5, 400)])
+    return FifoParameters(depth, logs(rng, 2, 128))
 
 
 def _width(rng: Random, family: Family) -> Any:
-    channels = _logs(rng, 8, 400)
-    a, b = (_logs(rng, 1, min(64, channels)) for _ in range(2))
+    channels = logs(rng, 8, 400)
+    a, b = (logs(rng, 1, min(64, channels)) for _ in range(2))
     if rng.random() < 0.5:
         a = b * max(2, a // b)
     a = a + 1 if a == b else a
@@ -205,72 +119,31 @@ def _width(rng: Random, family: Family) -> Any:
     return WidthParameters(channels, a, b)
 
 
-def _threshold(rng: Random, family: Family) -> Any:
-    kind = _type(rng, 4, 14)
-    bits = rng.choice([1, 1, 2, 3, 4, 4, 8])
-    channels, lanes = _logs(rng, 1, 64), _logs(rng, 1, 16 if bits < 4 else 6)
-    lanes = min(lanes, channels)
-    levels = min((1 << bits) - 1, (1 << kind.bits) - 1)
-    numbers = np.random.default_rng(rng.getrandbits(32))
-    thresholds = np.sort(numbers.integers(kind.lo, kind.hi + 1, (channels, levels)), axis=1)
-    falling = numbers.random(channels) < rng.choice([0, 0, 0.3])
-    if rng.random() < 0.25:
-        thresholds, falling = np.repeat(thresholds[:1], channels, axis=0), falling[:1].repeat(channels)
-    return ThresholdParameters(thresholds, falling, lanes, kind, BIPOLAR if levels == 1 else IntType(bits))
-
-
-def _requantise(rng: Random, family: Family) -> Any:
-    kind = _type(rng, 8, 20)
-    channels = _logs(rng, 1, 40)
-    lanes = min(channels, _logs(rng, 1, 6))
-    numbers = np.random.default_rng(rng.getrandbits(32))
-    size = 1 if rng.random() < 0.3 else channels
-    multiplier = numbers.integers(1, 1 << rng.randint(4, 14), size).repeat(channels // size)
-    offset = numbers.integers(0, 1 << 12, size).repeat(channels // size)
-    bits = rng.randint(6, 12)
-    return RequantiseParameters(multiplier, offset, rng.randint(4, 16), 0, (1 << bits) - 1, lanes, kind, IntType(bits))
-
-
-def _table(rng: Random, family: Family) -> Any:
-    channels = _logs(rng, 1, 16)
-    lanes = min(channels, _logs(rng, 1, 8))
-    kind, output = _type(rng, 3, 8), _type(rng, 1, 8)
-    numbers = np.random.default_rng(rng.getrandbits(32))
-    table = numbers.integers(output.lo, output.hi + 1, (rng.choice([1, 1, channels]), 1 << kind.bits))
-    return TableParameters(table, kind.lo, channels, lanes, kind, output)
-
-
-def _streamer(rng: Random, family: Family) -> Any:
-    lanes, bits = _logs(rng, 1, 32), rng.randint(1, 8)
-    words = tuple(rng.getrandbits(lanes * bits) for _ in range(_logs(rng, 2, 200)))
-    return WeightStreamerParameters(words, lanes, bits)
-
-
 def _pool(rng: Random, family: Family) -> Any:
     kind, bipolar = rng.choice(["max", "sum"]), rng.random() < 0.25
-    entering = BIPOLAR if bipolar else _type(rng, 2, 8)
+    entering = BIPOLAR if bipolar else random_type(rng, 2, 8)
     taps = rng.choice([4, 4, 9, 49, 64])
     output = entering if kind == "max" else IntType.spanning(entering.lo * taps, entering.hi * taps)
     order = rng.choice(["inner", "inner", "outer"])
-    return PoolParameters(kind, taps, _logs(rng, 1, 32), _logs(rng, 1, 24), entering, output, 2, order)
+    return PoolParameters(kind, taps, logs(rng, 1, 32), logs(rng, 1, 24), entering, output, 2, order)
 
 
 def _add(rng: Random, family: Family) -> Any:
-    kinds = tuple(_type(rng, 2, 8) for _ in range(rng.choice([2, 2, 2, 3])))
+    kinds = tuple(random_type(rng, 2, 8) for _ in range(rng.choice([2, 2, 2, 3])))
     multipliers = tuple(rng.choice([1, 1, 1, 3, 5, 11, -1, -7]) for _ in kinds)
     ends = [(kind.lo * m, kind.hi * m) for kind, m in zip(kinds, multipliers, strict=True)]
     output = IntType.spanning(sum(min(end) for end in ends), sum(max(end) for end in ends))
-    return AddParameters(kinds, multipliers, _logs(rng, 1, 16), output, 16)
+    return AddParameters(kinds, multipliers, logs(rng, 1, 16), output, 16)
 
 
 def _concat(rng: Random, family: Family) -> Any:
-    lanes = _logs(rng, 1, 16)
+    lanes = logs(rng, 1, 16)
     channels = tuple(lanes * rng.randint(1, 4) for _ in range(rng.randint(2, 4)))
     return ConcatParameters(channels, rng.choice([lanes, lanes, None]), 4)
 
 
 def _reorder(rng: Random, family: Family) -> Any:
-    words, lanes = _logs(rng, 16, 300), _logs(rng, 1, 16)
+    words, lanes = logs(rng, 16, 300), logs(rng, 1, 16)
     side = math.isqrt(words)
     index = np.arange(side * side).reshape(side, side)
     match rng.choice(["transpose", "slice", "pad", "blocks"]):
@@ -287,7 +160,7 @@ def _reorder(rng: Random, family: Family) -> Any:
 
 
 def _upsample(rng: Random, family: Family) -> Any:
-    return UpsampleParameters(rng.randint(2, 8), _logs(rng, 4, 32), _logs(rng, 1, 16), _logs(rng, 1, 16),
+    return UpsampleParameters(rng.randint(2, 8), logs(rng, 4, 32), logs(rng, 1, 16), logs(rng, 1, 16),
                               rng.choice([(2, 2), (1, 2), (3, 3), (2, 1)]))
 
 
@@ -298,16 +171,16 @@ def _image(rng: Random) -> dict[str, Any]:
     pad = rng.choice([0, size // 2])
     pads = (pad if kernel[0] > 1 else 0, pad, pad if kernel[0] > 1 else 0, pad)
     stride = rng.choice([1, 1, 2])
-    side = _logs(rng, max(4, size), 40)
+    side = logs(rng, max(4, size), 40)
     return {"height": 1 if kernel[0] == 1 else side, "width": side, "kernel": kernel, "pads": pads,
             "stride": (1 if kernel[0] == 1 else stride, stride),
-            "input": BIPOLAR if rng.random() < 0.2 else _type(rng, 2, 8)}
+            "input": BIPOLAR if rng.random() < 0.2 else random_type(rng, 2, 8)}
 
 
 def _window(rng: Random, family: Family) -> Any:
     image = _image(rng)
-    lanes = _logs(rng, 1, 32)
-    words = _logs(rng, 1, 12)
+    lanes = logs(rng, 1, 32)
+    words = logs(rng, 1, 12)
     insert = (2, 2) if rng.random() < 0.15 and image["kernel"][0] > 1 else (1, 1)
     if insert == (2, 2):
         image["stride"] = (1, 1)
@@ -321,30 +194,30 @@ def _parallel_window(rng: Random, family: Family) -> Any:
     if image["kernel"] == (1, 1):
         image["kernel"], image["pads"] = (2, 2), (0, 0, 0, 0)
     image["height"] = max(image["height"], image["kernel"][0])
-    return ParallelWindowParameters(channels=_logs(rng, 1, 12), **image)
+    return ParallelWindowParameters(channels=logs(rng, 1, 12), **image)
 
 
 SAMPLES: dict[str, tuple[int, Callable[[Random, Family], Any]]] = {
     "memory": (32, _memory),
-    "xnor": (14, partial(_matrix_vector, "sign", True, None)),
-    "gated xnor": (10, partial(_matrix_vector, "ternary", True, None)),
-    "signs": (14, partial(_matrix_vector, "sign", False, None)),
-    "ternary": (12, partial(_matrix_vector, "ternary", False, None)),
-    "planes": (14, partial(_matrix_vector, "few bits", False, "planes")),
-    "bipolar planes": (8, partial(_matrix_vector, "few bits", True, "planes")),
-    "multiply": (14, partial(_matrix_vector, "many bits", False, "multiply")),
-    "packed": (8, partial(_matrix_vector, "pairs", False, "multiply")),
-    "shift": (8, partial(_matrix_vector, "power", False, "shift")),
-    "add": (8, partial(_matrix_vector, "ternary", False, "add")),
-    "bipolar add": (6, partial(_matrix_vector, "few bits", True, "add")),
-    "levels": (8, partial(_matrix_vector, "level", False, "levels")),
-    "serial": (8, partial(_matrix_vector, "few bits", False, "serial")),
+    "xnor": (14, partial(matrix_vector, "sign", True, None)),
+    "gated xnor": (10, partial(matrix_vector, "ternary", True, None)),
+    "signs": (14, partial(matrix_vector, "sign", False, None)),
+    "ternary": (12, partial(matrix_vector, "ternary", False, None)),
+    "planes": (14, partial(matrix_vector, "few bits", False, "planes")),
+    "bipolar planes": (8, partial(matrix_vector, "few bits", True, "planes")),
+    "multiply": (14, partial(matrix_vector, "many bits", False, "multiply")),
+    "packed": (8, partial(matrix_vector, "pairs", False, "multiply")),
+    "shift": (8, partial(matrix_vector, "power", False, "shift")),
+    "add": (8, partial(matrix_vector, "ternary", False, "add")),
+    "bipolar add": (6, partial(matrix_vector, "few bits", True, "add")),
+    "levels": (8, partial(matrix_vector, "level", False, "levels")),
+    "serial": (8, partial(matrix_vector, "few bits", False, "serial")),
     "fifo": (14, _fifo),
     "width": (32, _width),
-    "threshold": (24, _threshold),
-    "requantise": (14, _requantise),
-    "table": (8, _table),
-    "depthwise": (14, _depthwise),
+    "threshold": (24, threshold),
+    "requantise": (14, requantise),
+    "table": (8, table),
+    "depthwise": (14, depthwise),
     "window": (20, _window),
     "parallel window": (14, _parallel_window),
     "pool": (10, _pool),
@@ -353,10 +226,10 @@ SAMPLES: dict[str, tuple[int, Callable[[Random, Family], Any]]] = {
     "reorder": (10, _reorder),
     "upsample": (8, _upsample),
     "shuffle": (4, lambda rng, family: ShuffleParameters(np.arange(8)[::-1], 8, rng.randint(2, 50))),
-    "fork": (4, lambda rng, family: ForkParameters(rng.randint(2, 4), _logs(rng, 1, 16), 4)),
-    "arg_max": (8, lambda rng, family: ArgMaxParameters(_logs(rng, 2, 100), _logs(rng, 1, 10), _type(rng, 4, 12))),
-    "weights": (6, _streamer),
-    "whole": (24, _whole),
+    "fork": (4, lambda rng, family: ForkParameters(rng.randint(2, 4), logs(rng, 1, 16), 4)),
+    "arg_max": (8, lambda rng, family: ArgMaxParameters(logs(rng, 2, 100), logs(rng, 1, 10), random_type(rng, 4, 12))),
+    "weights": (6, streamer),
+    "whole": (24, whole),
 }
 """How many of each kind, and how one is drawn for a family."""
 
