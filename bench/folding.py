@@ -27,7 +27,8 @@ from gatewright.compiler.goal import Goal
 from gatewright.errors import UserError
 
 GOALS = ("tfc-w1a1,fps=100000", "tfc-w1a1,board=up5k", "unsw-nb15-mlp-w2a2,luts=4000,bram=20,dsp=0",
-         "lenet5-w2a2,fps=1000", "lenet5-w8a8,fps=4000,family=xc7", "resnet8-w4a4,fps=1000")
+         "lenet5-w2a2,fps=1000", "lenet5-w8a8,fps=4000,family=xc7", "lenet5-w8a8,luts=20000,dsp=0",
+         "resnet8-w4a4,fps=1000")
 COLUMNS = ("network", "goal", "interval", "lanes", "LUTs", "Yosys", "off", "block RAMs", "Yosys", "DSPs", "Yosys",
            "solver s", "compile s", "folding")
 

@@ -9,6 +9,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from gatewright import cli
+from gatewright.boards.family import FAMILIES
+from gatewright.boards.synthesis import resources
 
 QUANT = "qonnx.custom_op.general"
 
@@ -82,6 +84,50 @@ def test_a_goal_is_reached_and_recorded(gatewright, model, tmp_path, words, fami
     assert f"on {device or family} (model, held-out error" in page
     goal = json.loads((tmp_path / "build" / "design.json").read_text())["goal"]
     assert (goal["family"], goal["status"]) == (family, "optimal")
+
+
+@pytest.fixture(scope="module")
+def bytes_(tmp_path_factory):
+    """x -> int8 -> 5x8 layer of int8 -> int8 -> 3x5 layer of int8."""
+    rng = np.random.default_rng(4)
+    constants = [numpy_helper.from_array(np.float32(value), name) for name, value in (
+        ("one", 1), ("eight", 8), ("zero", 0), ("wide", 256))]
+
+    def quantised(tensor, scale, result):
+        return helper.make_node("Quant", [tensor, scale, "zero", "eight"], [result], domain=QUANT, signed=1, narrow=0,
+                                rounding_mode="ROUND")
+
+    nodes, last = [], "x"
+    for k, shape in enumerate(((5, 8), (3, 5))):
+        constants.append(numpy_helper.from_array(rng.integers(-128, 128, shape).astype(np.float32), f"w{k}"))
+        nodes += [quantised(last, "wide" if k else "one", f"s{k}"), quantised(f"w{k}", "one", f"b{k}"),
+                  helper.make_node("Gemm", [f"s{k}", f"b{k}"], [f"y{k}"], name=f"layer{k}", transB=1)]
+        last = f"y{k}"
+    graph = helper.make_graph(nodes, "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 8])],
+                              [helper.make_tensor_value_info(last, TensorProto.FLOAT, [1, 3])], constants)
+    path = tmp_path_factory.mktemp("bytes") / "bytes.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13), helper.make_opsetid(QUANT, 1)],
+                                ir_version=10), path)
+    return path
+
+
+@pytest.mark.parametrize(("words", "dsps", "family"), [
+    (["--fps", "2e6"], 0, "ecp5"), (["--luts", "1300"], 3, "ecp5"), (["--luts", "600"], 2, "xc7"),
+])
+def test_a_budget_of_multipliers_holds_in_the_netlist(gatewright, bytes_, tmp_path, words, dsps, family):
+    """Lanes that do not get one are bit planes in lookup tables, and the layer says so."""
+    folder = tmp_path / "build"
+    code, out, err = gatewright("build", bytes_, "-o", folder, *words, "--dsp", dsps, "--family", family)
+    assert (code, err) == (0, "")
+    assert "planes" in out
+    said = json.loads((folder / "report.json").read_text())
+    recorded = [layer["lane"] for layer in json.loads((folder / "design.json").read_text())["layers"]]
+    assert [layer["lane"] for layer in said["layers"]] == [lane or "multiply" for lane in recorded]
+    assert "planes" in recorded
+    sources = sorted(path for path in (folder / "rtl").glob("*.v") if "_axis" not in path.stem)
+    counted = resources(sources, said["name"], FAMILIES[family])
+    assert counted.dsps == said["estimate"]["dsps"] <= dsps
+    assert bool(counted.dsps) == ("multiply" in out) == bool(dsps)
 
 
 def test_a_family_alone_prices_the_folding_given(gatewright, model, tmp_path):

@@ -220,6 +220,8 @@ def test_an_interrupted_build_leaves_the_previous_one_whole(design, tmp_path, mo
     (lambda folder: (folder / "design.json").write_text("{"), "design.json cannot be read"),
     (lambda folder: (folder / "design.json").write_text('{"format": 99}'), "design.json is not of format 2"),
     (lambda folder: (folder / "design.json").write_text('{"format": 2}'), "design.json lacks or garbles 'model'"),
+    (lambda folder: (folder / "design.json").write_text((folder / "design.json").read_text().replace(
+        '"lane": null', '"lane": "fast"')), "design.json lacks or garbles lane must be one of xnor, "),
     (lambda folder: (folder / "model.onnx").unlink(), "model.onnx is missing"),
     (lambda folder: (folder / "model.onnx").write_bytes(b"x"), "model.onnx is not the model that design.json was made"),
 ])

@@ -16,7 +16,9 @@ from gatewright.errors import UserError
 
 
 class Costs:
-    """Made-up costs: a table for each layer that need not be sensible, the same for equal folds."""
+    """Made-up costs: a table for each layer that need not be sensible, the same for equal folds and lanes; every other
+    layer may take other lanes.
+    """
 
     accuracy = "made up"
 
@@ -26,15 +28,33 @@ class Costs:
     def name(self, layer):
         return f"layer{layer}"
 
-    def needs(self, layer, folds):
-        return np.array([np.random.default_rng((self.seed, layer, *fold)).integers(0, 12, 3) for fold in folds])
+    def lanes(self, layer):
+        return (None, "planes") if layer % 2 == 0 else (None,)
+
+    def needs(self, layer, folds, lane):
+        return np.array([np.random.default_rng((self.seed, layer, *fold, lane is not None)).integers(0, 12, 3)
+                         for fold in folds])
 
 
 class Lanes(Costs):
     """A lookup table a lane, half a block RAM a PE."""
 
-    def needs(self, layer, folds):
+    def lanes(self, layer):
+        return (None,)
+
+    def needs(self, layer, folds, lane):
         return np.stack([folds[:, 0] * folds[:, 1], folds[:, 0], 0 * folds[:, 0]], axis=1)
+
+
+class Multipliers(Costs):
+    """A lane is a multiplier, or ten lookup tables."""
+
+    def lanes(self, layer):
+        return None, "planes"
+
+    def needs(self, layer, folds, lane):
+        each, nothing = folds[:, 0] * folds[:, 1], 0 * folds[:, 0]
+        return np.stack([nothing, nothing, each] if lane is None else [10 * each, nothing, nothing], axis=1)
 
 
 works = st.lists(st.builds(Work, st.integers(1, 7), st.integers(1, 7), st.integers(1, 3))
@@ -61,9 +81,9 @@ def useful(work):
 
 
 def everything(problem, costs):
-    """(cycles, price, needs) of every combination of useful folds."""
-    table = [[(work.cycles(fold), costs.needs(number, np.array([[fold.pe, fold.simd]]))[0]) for fold in useful(work)]
-             for number, work in enumerate(problem)]
+    """(cycles, price, needs) of every combination of useful folds and of lanes."""
+    table = [[(work.cycles(fold), costs.needs(number, np.array([[fold.pe, fold.simd]]), lane)[0])
+              for fold in useful(work) for lane in costs.lanes(number)] for number, work in enumerate(problem)]
     for combination in itertools.product(*table):
         needs = sum(need for _, need in combination)
         yield max(cycles for cycles, _ in combination), int(needs @ np.array(costs.prices)), needs
@@ -78,6 +98,12 @@ def needs_of(solution):
     return np.array([solution.cost.luts, 2 * solution.cost.block_rams, solution.cost.dsps])
 
 
+def taken(solution, costs):
+    """What a solution's folds and lanes need."""
+    return sum(costs.needs(number, np.array([[fold.pe, fold.simd]]), lane)[0]
+               for number, (fold, lane) in enumerate(zip(solution.folds, solution.lanes, strict=True)))
+
+
 @given(problem=works, seed=st.integers(0, 99), cycles=st.integers(1, 60),
        budget=st.builds(Budget, limits, limits, limits))
 def test_the_cheapest_is_what_brute_force_finds(problem, seed, cycles, budget):
@@ -90,6 +116,7 @@ def test_the_cheapest_is_what_brute_force_finds(problem, seed, cycles, budget):
     solution = solve.cheapest(problem, cycles, costs, budget)
     assert solution.status == "optimal"
     assert needs_of(solution) @ np.array(costs.prices) == min(prices)
+    assert needs_of(solution).tolist() == taken(solution, costs).tolist()
     assert fits(needs_of(solution), budget)
     assert solution.cycles == max(w.cycles(f) for w, f in zip(problem, solution.folds, strict=True)) <= cycles
 
@@ -107,6 +134,7 @@ def test_the_fastest_is_what_brute_force_finds(problem, seed, floor, budget):
     solution = solve.fastest(problem, budget, costs, floor=floor)
     assert solution.status == "optimal"
     assert (max(solution.cycles, floor), needs_of(solution) @ np.array(costs.prices)) == min(fitting)
+    assert needs_of(solution).tolist() == taken(solution, costs).tolist()
     assert fits(needs_of(solution), budget)
 
 
@@ -114,6 +142,28 @@ def test_lanes_need_not_divide():
     # Four folds of two rows by three folds of three columns: 12 cycles for 49 products on 6 lanes.
     assert solve.cheapest([Work(7, 7)], 12, Lanes(prices=(1, 0, 0))).folds == (Fold(2, 3),)
     assert solve.fastest([Work(7, 7)], Budget(luts=6), Lanes()).folds == (Fold(2, 3),)
+
+
+@pytest.mark.parametrize(("dsps", "lanes", "luts"), [
+    (0, ["planes"] * 3, 120), (7, [None, "planes", "planes"], 80), (8, [None, None, "planes"], 40),
+    (None, [None] * 3, 0),
+])
+def test_lanes_go_where_multipliers_do_not_suffice(dsps, lanes, luts):
+    """Three layers of four lanes each. A multiplier weighs less than ten lookup tables; without any, those do."""
+    solution = solve.cheapest([Work(4, 4)] * 3, 4, Multipliers(), Budget(dsps=dsps))
+    assert sorted(solution.lanes, key=str) == lanes
+    assert solution.cost.luts == luts
+    # At another price lookup tables come first, whatever the budget.
+    dear = solve.cheapest([Work(4, 4)] * 3, 4, Multipliers(prices=(1, 3, 11)), Budget(dsps=dsps))
+    assert dear.lanes == ("planes",) * 3
+
+
+def test_of_lanes_that_need_the_same_the_weights_own_is_taken():
+    class Equal(Lanes):
+        def lanes(self, layer):
+            return None, "planes"
+
+    assert solve.cheapest([Work(4, 4)], 4, Equal()).lanes == (None,)
 
 
 def test_equal_problems_have_equal_answers():
