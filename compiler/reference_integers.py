@@ -15,7 +15,7 @@ import numpy as np
 
 from .reference_tensor import Fixed, Frames, Integers, Tensor, Weights
 
-__all__ = ["ends_of", "grid", "integers_of", "weights_of"]
+__all__ = ["ends_of", "find_integers", "grid", "integers_of", "weights_of"]
 
 CODE_BITS = 16
 PAIRS = 1 << 20
@@ -88,6 +88,14 @@ def integers_of(x: Tensor) -> Integers:
     NotImplementedError
         If there are none.
     """
+    found = find_integers(x)
+    if found is None:
+        raise NotImplementedError("a linear layer on values that are no integers times a scale")
+    return found
+
+
+def find_integers(x: Tensor) -> Integers | None:
+    """The integers that values are, times a scale; None if they are not."""
     if isinstance(x, Frames):
         if x.integers is not None:
             return x.integers
@@ -101,7 +109,7 @@ def integers_of(x: Tensor) -> Integers:
                 if lo < hi and bits <= CODE_BITS and np.array_equal((counts * scale).astype(np.float32), values):
                     codes = np.rint(x.value / single).astype(np.int64)
                     return Integers(codes, np.full([1] * x.rank, scale), lo, hi)
-    raise NotImplementedError("a linear layer on values that are no integers times a scale")
+    return None
 
 
 def weights_of(w: Tensor, axis: int) -> Weights:

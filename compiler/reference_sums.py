@@ -10,7 +10,7 @@ from fractions import Fraction
 import numpy as np
 import onnx
 
-from .reference_integers import integers_of
+from .reference_integers import find_integers, integers_of
 from .reference_pointwise import arithmetic
 from .reference_sliding import Sliding
 from .reference_tensor import TINY, Fixed, Frames, Integers, Tensor, attribute, collapsed, gamma, numbers, worth
@@ -23,20 +23,11 @@ Move = Callable[[np.ndarray], np.ndarray]
 def _add(node: onnx.NodeProto, *inputs: Tensor) -> Tensor:
     """Add, Sub and Sum: of several tensors of data over their integers; without such, or of a constant, in float32."""
     frames = [x for x in inputs if isinstance(x, Frames)]
-    if len(frames) == len(inputs) > 1 and (len(inputs) > 2 or all(map(_counted, frames))):
+    if len(frames) == len(inputs) > 1 and (len(inputs) > 2 or all(find_integers(x) is not None for x in frames)):
         return _branches(frames, [1, -1] if node.op_type == "Sub" else [1] * len(frames))
     if len(inputs) == 2:
         return arithmetic(node, *inputs)
     raise NotImplementedError("Sum of data and constants")
-
-
-def _counted(x: Frames) -> bool:
-    """Whether the values are integers times a scale."""
-    try:
-        integers_of(x)
-    except NotImplementedError:
-        return False
-    return True
 
 
 def _branches(parts: Sequence[Frames], signs: Sequence[int]) -> Frames:

@@ -15,6 +15,16 @@ from gatewright.boards.synthesis import resources
 QUANT = "qonnx.custom_op.general"
 
 
+def _saved(path, nodes, constants, inputs):
+    """A network of three outputs, in a file."""
+    take, give = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, size])
+                  for name, size in (("x", inputs), (nodes[-1].output[0], 3)))
+    graph = helper.make_graph(nodes, "g", [take], [give], constants)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13), helper.make_opsetid(QUANT, 1)],
+                                ir_version=10), path)
+    return path
+
+
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     """x -> sign -> 6x10 binary layer -> sign -> 3x6 binary layer."""
@@ -27,12 +37,7 @@ def model(tmp_path_factory):
                   helper.make_node("BipolarQuant", [f"w{k}", "one"], [f"b{k}"], domain=QUANT),
                   helper.make_node("Gemm", [f"s{k}", f"b{k}"], [f"y{k}"], name=f"layer{k}", transB=1)]
         last = f"y{k}"
-    graph = helper.make_graph(nodes, "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 10])],
-                              [helper.make_tensor_value_info(last, TensorProto.FLOAT, [1, 3])], constants)
-    path = tmp_path_factory.mktemp("goal") / "small.onnx"
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13), helper.make_opsetid(QUANT, 1)],
-                                ir_version=10), path)
-    return path
+    return _saved(tmp_path_factory.mktemp("goal") / "small.onnx", nodes, constants, inputs=10)
 
 
 @pytest.fixture(scope="module")
@@ -103,12 +108,7 @@ def bytes_(tmp_path_factory):
         nodes += [quantised(last, "wide" if k else "one", f"s{k}"), quantised(f"w{k}", "one", f"b{k}"),
                   helper.make_node("Gemm", [f"s{k}", f"b{k}"], [f"y{k}"], name=f"layer{k}", transB=1)]
         last = f"y{k}"
-    graph = helper.make_graph(nodes, "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 8])],
-                              [helper.make_tensor_value_info(last, TensorProto.FLOAT, [1, 3])], constants)
-    path = tmp_path_factory.mktemp("bytes") / "bytes.onnx"
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13), helper.make_opsetid(QUANT, 1)],
-                                ir_version=10), path)
-    return path
+    return _saved(tmp_path_factory.mktemp("bytes") / "bytes.onnx", nodes, constants, inputs=8)
 
 
 @pytest.mark.parametrize(("words", "dsps", "family"), [
