@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Buffer", "Queue", "Schedule"]
+__all__ = ["Buffer", "Engine", "Queue", "Schedule"]
 
 
 def _phase_table(table, what: str) -> np.ndarray:
@@ -171,3 +171,87 @@ class Buffer:
     @property
     def words_out(self) -> tuple[int, ...]:
         return (self.phases,)
+
+
+@dataclass(frozen=True, eq=False)
+class Engine:
+    """The timing of a sparse engine, which depends on the activations that are zero (Han et al., "EIE", 2016, section 4).
+
+    What happens in a cycle follows from the state at its beginning.
+
+    - Columns. A register holds one word of the input, ``lanes`` activations; it takes the next one when it is empty or
+      gives its last column. A held word gives one column a cycle, the lowest of its lanes that are not zero first; a
+      word without any gives one column that has no entries. The last column given of a vector's last word is marked.
+      A column enters the pointer stage if that is empty or moves.
+    - Pointers. This stage holds one column and offers an item to every element that has entries in it, or to every
+      element if it is marked. Each element takes its item when its queue held fewer than ``depth`` items (an eager
+      fork); the stage moves when none is left to take.
+    - Elements. Each works on one item, one cycle an entry and at least one. When it is idle or in the last cycle of an
+      item, it takes the head of its queue, if that was there when the cycle began, and works on it from the next cycle
+      on. It has two banks of accumulators, one for every other vector, and waits while the one of its item's vector is
+      closed. The last cycle of a marked item closes the bank.
+    - Output. ``latency`` cycles after every element's bank of the oldest vector was closed, its words may leave: one a
+      cycle, ``words_out`` in all, into the first of ``stages`` elastic stages. The last one opens the bank to all
+      elements, from the next cycle on.
+
+    Parameters
+    ----------
+    counts
+        int32 ``[columns, elements]``: entries of each element in each column, padding included.
+    lanes
+        Activations in a word of the input.
+    depth
+        Items that an element's queue holds, beside the one being worked on.
+    words
+        Words given for each vector.
+    latency
+        An element that closes a bank in cycle ``t`` does not hold up its output from cycle ``t + latency`` on.
+    stages
+        A word that leaves in cycle ``t`` is valid at the output from cycle ``t + stages`` on, if nothing stalls.
+    positions
+        Vectors a frame.
+    active
+        bool ``[vectors, columns]``: which activations are not zero, for so many vectors one after another, then again
+        from the first on. None: all of them always, which takes longest.
+
+    Raises
+    ------
+    ValueError
+        If a number is not positive, or a table has another shape.
+    """
+
+    counts: np.ndarray
+    lanes: int
+    depth: int
+    words: int
+    latency: int
+    stages: int
+    positions: int = 1
+    active: np.ndarray | None = None
+
+    def __post_init__(self):
+        counts = np.array(self.counts, dtype=np.int32)
+        if counts.ndim != 2 or not counts.size or counts.min() < 0:
+            raise ValueError(f"counts must be a table columns x elements, not an array of shape {counts.shape}")
+        for what in ("lanes", "depth", "words", "latency", "stages", "positions"):
+            if getattr(self, what) < 1:
+                raise ValueError(f"{what} must be a positive integer, not {getattr(self, what)!r}")
+        counts.flags.writeable = False
+        object.__setattr__(self, "counts", counts)
+        if self.active is not None:
+            active = np.array(self.active, dtype=bool)
+            if active.ndim != 2 or not len(active) or active.shape[1] != len(counts):
+                raise ValueError(f"active must be a table vectors x {len(counts)} columns, not an array of shape "
+                                 f"{active.shape}")
+            active.flags.writeable = False
+            object.__setattr__(self, "active", active)
+
+    @property
+    def words_in(self) -> tuple[int, ...]:
+        """Words taken a frame."""
+        return (-(-len(self.counts) // self.lanes) * self.positions,)
+
+    @property
+    def words_out(self) -> tuple[int, ...]:
+        """Words given a frame."""
+        return (self.words * self.positions,)

