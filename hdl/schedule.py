@@ -175,7 +175,7 @@ class Buffer:
 
 @dataclass(frozen=True, eq=False)
 class Engine:
-    """The timing of a sparse engine, which depends on the activations that are zero (Han et al., "EIE", 2016, section 4).
+    """The timing of a sparse engine, which depends on the activations that are zero (Han et al., "EIE", 2016, sec. 4).
 
     What happens in a cycle follows from the state at its beginning.
 
