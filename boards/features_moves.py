@@ -68,7 +68,7 @@ def _pool(p: PoolParameters, bits: int) -> Unit:
 def _reorder(p: ReorderParameters, bits: int) -> Unit:
     assert p.depth is not None
     ring = _ring(p.depth, p.words_in)
-    freed = int(np.diff(p.schedule.free, prepend=0).max()).bit_length()
+    freed = int(np.diff(p.tables[1], prepend=0).max()).bit_length()
     row = ring["counts"] / 2 + ring["address"] + freed + 2
     return Unit("reorder", {"reorder": 1, **ring, "masked": bits * p.lanes * bool((p.index < 0).any()),
                             "count": _bits(len(p.index)), "row": row},

@@ -81,12 +81,15 @@ def exponents(lane: Lane) -> int:
     return activation + (lane.bits if lane.coding == "binary" else 1) - 1
 
 
-def ones_at_zero(lane: Lane, codes: np.ndarray) -> np.ndarray:
-    """What the planes count where all bits of the activations are 0: int64 ``[rows]`` for codes ``[rows, lanes]``."""
+def ones_at_zero(lane: Lane, codes: np.ndarray, worked: np.ndarray | None = None) -> np.ndarray:
+    """What the planes count where all bits of the activations are 0: int64 ``[rows]`` for codes ``[rows, lanes]``.
+
+    ``worked`` is bool ``[rows, lanes]``: the codes that are looked at, or None for all.
+    """
     codes = np.asarray(codes)
     w = [(codes >> bit & 1).astype(np.uint8) for bit in range(lane.bits)]
     zero, one = np.zeros_like(w[0]), np.ones_like(w[0])
-    return sum((bits.sum(axis=1, dtype=np.int64) << exponent
+    return sum((bits.sum(axis=1, dtype=np.int64, where=True if worked is None else worked) << exponent
                 for exponent, bits in plane_terms(lane, [zero] * lane.input.bits, w, one)),
                np.zeros(len(codes), dtype=np.int64))
 

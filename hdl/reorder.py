@@ -26,16 +26,18 @@ __all__ = ["ReorderParameters", "ReorderUnit"]
 
 @dataclass(frozen=True, eq=False)
 class ReorderParameters:
-    """Word ``k`` of a frame out is word ``index[k]`` of the frame in, or all bits 0 where that is -1.
+    """Word ``k`` out is word ``index[k]`` in, or all bits 0 where that is -1: of a frame, or of each of its positions.
 
     Parameters
     ----------
     index
         int64 ``[words out]``; words may be used often, or never.
     words_in, lanes
-        Words a frame in, lanes a word.
+        Words in, for the whole index, and lanes a word.
     depth
         Words held, by default (and at least) those between the oldest that is needed again and the newest needed.
+    positions
+        How often a frame goes through the index, each time with ``words_in`` words of its own.
 
     Raises
     ------
@@ -47,10 +49,11 @@ class ReorderParameters:
     words_in: int
     lanes: int
     depth: int | None = None
+    positions: int = 1
 
     def __post_init__(self):
-        check_positive("words_in", self.words_in)
-        check_positive("lanes", self.lanes)
+        for what in ("words_in", "lanes", "positions"):
+            check_positive(what, getattr(self, what))
         index = np.array(self.index, dtype=np.int64)
         if index.ndim != 1 or not len(index) or index.min() < -1 or index.max() >= self.words_in:
             raise ValueError(f"index must be a vector of words from 0 to {self.words_in - 1}, or -1, not an array of "
@@ -64,14 +67,16 @@ class ReorderParameters:
 
     @property
     def tables(self) -> tuple[np.ndarray, np.ndarray]:
-        """``need`` and ``free`` of the schedule: what no later word of the frame needs is given back at once."""
+        """``need`` and ``free`` at one position: what no later word of it needs is given back at once."""
         reads = np.where(self.index < 0, self.words_in, self.index)
         later = np.minimum.accumulate([self.words_in, *reads[:0:-1]])[::-1]
         return self.index + 1, later
 
     @cached_property
     def schedule(self) -> Buffer:
-        return Buffer(*self.tables, self.words_in, self.depth)
+        words, begin = self.words_in * self.positions, np.arange(self.positions)[:, None] * self.words_in
+        need, free = ((begin + table).reshape(-1) for table in self.tables)
+        return Buffer(need, free, words, self.depth)
 
     @property
     def walk(self) -> np.ndarray:
@@ -114,7 +119,7 @@ class ReorderUnit(Unit):
 
         # Each phase: how far the reader moves, the same around the ring, what is given back, whether it is no zero.
         moves, inside = np.diff(walk), p.index >= 0
-        freed = np.diff(p.schedule.free, prepend=0)
+        freed = np.diff(p.tables[1], prepend=0)
         columns = [(moves, len(ring.move)), (moves % p.depth, len(ring.hop)), (freed, int(freed.max()).bit_length()),
                    (inside, 1)]
         move, hop, free, reads = self._table(m, platform, columns, stages.fire)

@@ -39,6 +39,8 @@ class Rows:
         int64 ``[N, levels]`` or None.
     accumulator
         A type that holds every dot product, or None: the caller may know more of the activations than their type.
+    worked
+        bool ``[N, K + padding]``: the columns that each row is worked on, or None for all. The others' weights are 0.
     """
 
     weights: np.ndarray
@@ -47,6 +49,7 @@ class Rows:
     lane: Lane
     thresholds: np.ndarray | None = None
     narrowed: IntType | None = None
+    worked: np.ndarray | None = None
 
     @cached_property
     def codes(self) -> np.ndarray:
@@ -87,7 +90,7 @@ class Rows:
         """What the lanes sum up where all bits of the activations are 0."""
         lane = self.lane
         if lane.by_planes:
-            return ones_at_zero(lane, self.codes)
+            return ones_at_zero(lane, self.codes, self.worked)
         if lane.input.bipolar:
             return np.zeros(len(self.weights), dtype=np.int64)
         # A negative weight adds the complement of the activation.
@@ -101,7 +104,8 @@ class Rows:
         if lane.coding == "level":
             sums, offset = [], np.zeros(len(self.weights), dtype=np.int64)
             for value in lane.values:
-                indicator = Rows((self.weights == value).astype(np.int64), self.folds, self.padding, lane.indicator)
+                indicator = Rows((self.weights == value).astype(np.int64), self.folds, self.padding, lane.indicator,
+                                 worked=self.worked)
                 ((span,), part) = indicator._sums
                 sums.append(span)
                 offset += value * part
