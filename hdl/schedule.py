@@ -255,3 +255,13 @@ class Engine:
     def words_out(self) -> tuple[int, ...]:
         """Words given a frame."""
         return (self.words * self.positions,)
+
+    @property
+    def phases(self) -> int:
+        """Cycles a frame that columns, words or the busiest element take: no shorter is the interval of the unit alone.
+        """
+        columns = len(self.counts)
+        active = np.ones((1, columns), dtype=bool) if self.active is None else self.active
+        given = np.maximum(np.add.reduceat(active, np.arange(0, columns, self.lanes), axis=1, dtype=np.int64), 1).sum()
+        loads = active.sum(axis=0, dtype=np.int64) @ self.counts
+        return int(max(given, loads.max(), len(active) * self.words)) * self.positions // len(active)

@@ -18,12 +18,14 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-__all__ = ["ACTOR", "BEHIND", "BUFFER", "EDGE", "FINISHED", "GIVES", "OUT_OF_TIME", "PERIODIC", "STUCK", "UNIT",
-           "WORD", "run_cycles"]
+from ._engine_kernel import may_leave, note_engine, step_engine
+
+__all__ = ["ACTOR", "BEHIND", "BUFFER", "EDGE", "FINISHED", "GIVES", "OUT_OF_TIME", "PERIODIC", "SPARSE", "STUCK",
+           "UNIT", "WORD", "run_cycles"]
 
 FINISHED, PERIODIC, BEHIND, STUCK, OUT_OF_TIME = range(5)
 # Kinds of units; 1 and 2 are queues of that latency.
-ACTOR, BUFFER = 0, 3
+ACTOR, BUFFER, SPARSE = 0, 3, 4
 # The lowest bit of a phase's code that says what it gives; below are the bits of what it takes.
 GIVES = 12
 # Units in a word of a worklist, and where the only bit of such a word is, by a de Bruijn sequence.
@@ -37,8 +39,8 @@ _NEVER = 1 << 62
 UNIT = np.dtype([(name, np.int64) for name in (
     # What it is. Its inputs are in_edges[first_in:last_in], its outputs the edges from first_out to last_out - 1.
     "kind", "depth", "top", "phases", "first_in", "last_in", "first_out", "last_out",
-    # The entry of its first phase in ``codes`` and ``idle``, or in ``need`` and ``freed``; words a frame of a buffer,
-    # phases a frame of a source.
+    # The entry of its first phase in ``codes`` and ``idle``, or in ``need`` and ``freed``, or of a sparse engine in
+    # ``engines``; words a frame of a buffer, phases a frame of a source.
     "base", "frame",
     # State: ``level`` are the words in a queue's memory or held by a buffer. ``ahead`` is 1 if the output register of a
     # queue of latency 2 is filled; for a buffer it is the words written since its reader's frame began. The state of an
@@ -60,7 +62,7 @@ EDGE = np.dtype([(name, np.int64) for name in (
 # is given, and that takes longer than all else that a visit does.
 @njit(cache=True)
 def _advance(unit, pending, possible):
-    """Move the items of an actor or buffer, and fire its phase if ``possible``: (fired, mask of the stages that moved).
+    """Move the items of a unit with stages, and fire its phase if ``possible``: (fired, mask of the stages that moved).
 
     ``pending``: the item in the last stage stays. From the last stage to the first, an item moves into a stage that is
     empty or was just left; so all items before the last empty stage do.
@@ -153,7 +155,7 @@ def _loses_ground(edges, passed, expected, progress):
 
 
 @njit(cache=True)
-def _note_state(units, edges, gate, cycle, states, paces, frame):
+def _note_state(units, edges, engines, elements, items, gate, cycle, states, paces, frame):
     """Note the state at a frame's end; returns the first frame at whose end it was the same, else ``frame`` itself.
 
     A source that is paced is in the same state if it may give its next word after the same time, or if no source was
@@ -172,6 +174,8 @@ def _note_state(units, edges, gate, cycle, states, paces, frame):
     for e in range(edges.shape[0]):
         states[frame, at] = edges[e].word
         at += 1
+    for n in range(engines.shape[0]):
+        at += note_engine(engines[n], elements, items, states[frame, at:])
     # FNV-1a; states are compared whole only where their digests agree.
     digest = np.uint64(14695981039346656037)
     for value in states[frame, 1:]:
@@ -186,16 +190,19 @@ def _note_state(units, edges, gate, cycle, states, paces, frame):
 
 
 @njit(cache=True)
-def run_cycles(units, edges, in_edges, out_edge, codes, idle, need, freed, words_in, words_out, frame_in, frame_out,
-               offers, accepts, gate, patience, expected, progress, times, states, paces, max_cycles):
+def run_cycles(units, edges, in_edges, out_edge, codes, idle, need, freed, engines, elements, given, counts, items,
+               words_in, words_out, frame_in, frame_out, offers, accepts, gate, patience, expected, progress, times,
+               states, paces, max_cycles):
     """Step the network until ``words_out`` words have left it, its state repeats at a frame's end, or nothing moves.
 
     ``units`` stand consumers first. ``idle`` is, for a phase that neither takes nor gives, how many more of that kind
-    follow, else 0. ``words_in`` and ``words_out`` are those of all frames, ``frame_in`` and ``frame_out`` those of one.
-    ``gate`` is (numerator, denominator) of the pace, in cycles a frame, that nothing from outside and no source is
-    ahead of, or (0, 1). ``expected[n]`` are the words that have crossed each edge after ``n`` frames of that pace in a
-    run that keeps it; the run ends when an edge lost ground against it in ``patience`` frames in a row. ``progress``
-    has room for the same of this run; ``states`` and ``paces``, zeros, for what is compared at the ends of frames.
+    follow, else 0. ``engines``, ``elements``, ``given``, ``counts`` and ``items`` are those of all sparse engines, one
+    after another, as in ``_engine_kernel``. ``words_in`` and ``words_out`` are those of all frames, ``frame_in`` and
+    ``frame_out`` those of one. ``gate`` is (numerator, denominator) of the pace, in cycles a frame, that nothing from
+    outside and no source is ahead of, or (0, 1). ``expected[n]`` are the words that have crossed each edge after ``n``
+    frames of that pace in a run that keeps it; the run ends when an edge lost ground against it in ``patience`` frames
+    in a row. ``progress`` has room for the same of this run; ``states`` and ``paces``, zeros, for what is compared at
+    the ends of frames.
     Returns (status, cycles, first frame of the period, frame at which it repeats).
     """
     width = units.shape[0] // WORD + 1
@@ -257,7 +264,7 @@ def run_cycles(units, edges, in_edges, out_edge, codes, idle, need, freed, words
                 if unit.until > cycle:
                     continue
                 first, last, top, before = unit.first_out, unit.last_out, unit.top, unit.full
-                if unit.kind == ACTOR or unit.kind == BUFFER:
+                if unit.kind == ACTOR or unit.kind >= BUFFER:
                     # What leaves the last stage.
                     pending = False
                     for e in range(first, last):
@@ -273,6 +280,8 @@ def run_cycles(units, edges, in_edges, out_edge, codes, idle, need, freed, words
                     waits = False
                     if unit.kind == BUFFER:
                         possible = unit.ahead >= need[entry]
+                    elif unit.kind == SPARSE:
+                        possible = may_leave(engines[unit.base])
                     else:
                         takes = np.int64(codes[entry])
                         gives = takes >> GIVES
@@ -289,6 +298,9 @@ def run_cycles(units, edges, in_edges, out_edge, codes, idle, need, freed, words
                     moves = fires or waits
                     if unit.kind == BUFFER:
                         moves |= _step_buffer(unit, edges[in_edges[unit.first_in]], fires, freed[entry])
+                    elif unit.kind == SPARSE:
+                        moves |= step_engine(engines[unit.base], edges[in_edges[unit.first_in]],
+                                             fires and unit.phase == 0, elements, given, counts, items)
                     elif unit.first_in == unit.last_in:
                         unit.waited += waits
                         unit.fired += fires
@@ -353,7 +365,7 @@ def run_cycles(units, edges, in_edges, out_edge, codes, idle, need, freed, words
             if frame < states.shape[0] and sink.moved % frame_out == 0 and sent < words_in:
                 paces[frame, 0] = gate[0] * sent - cycle * frame_in * gate[1]
                 paces[frame, 1] = waited
-                earlier = _note_state(units, edges, gate, cycle, states, paces, frame)
+                earlier = _note_state(units, edges, engines, elements, items, gate, cycle, states, paces, frame)
                 if earlier < frame:
                     return PERIODIC, cycle + 1, earlier, frame
                 frame += 1

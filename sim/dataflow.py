@@ -13,7 +13,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from ..hdl.schedule import Buffer, Queue
+from ..hdl.schedule import Buffer, Engine, Queue
 from ._dataflow_kernel import (
     ACTOR,
     BUFFER,
@@ -21,11 +21,13 @@ from ._dataflow_kernel import (
     FINISHED,
     GIVES,
     PERIODIC,
+    SPARSE,
     STUCK,
     UNIT,
     WORD,
     run_cycles,
 )
+from ._engine_kernel import EngineTables
 from .deadlock import Deadlock, explain
 from .network import Network
 
@@ -83,6 +85,7 @@ class _Tables:
         self.edges["producer"] = self.edges["consumer"] = (len(self.units) // WORD + 1) * WORD
         self.in_edges = np.array([index[edge] for unit in network.units for edge in unit.inputs], dtype=np.int64)
         codes, idle, need, freed = [np.zeros(0, np.int32)], [], [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+        engines: list[Engine] = []
         inputs, outputs = 0, 1
         for number, unit in zip(reversed(range(len(self.units))), network.units, strict=True):
             row = self.units[number]
@@ -98,6 +101,10 @@ class _Tables:
                     row["base"], row["phases"], row["frame"] = sum(map(len, need)), timing.phases, timing.words
                     need.append(timing.need)
                     freed.append(np.diff(timing.free, prepend=0))
+                case Engine() as timing:
+                    row["kind"], row["top"] = SPARSE, 1 << timing.stages - 1
+                    row["base"], row["phases"] = len(engines), timing.words
+                    engines.append(timing)
                 case timing:
                     row["kind"], row["top"] = ACTOR, 1 << timing.stages - 1
                     row["base"], row["phases"], row["frame"] = sum(map(len, codes)), len(timing.takes), timing.phases
@@ -106,11 +113,12 @@ class _Tables:
                     idle.append(_idle(codes[-1]) if unit.inputs else np.zeros(len(codes[-1]), np.int64))
         self.codes, self.need, self.freed = np.concatenate(codes), np.concatenate(need), np.concatenate(freed)
         self.idle = np.concatenate([np.zeros(0, np.int64), *idle])
+        self.sparse = EngineTables(engines)
 
     @property
     def state_size(self) -> int:
         """Integers in a snapshot."""
-        return 1 + 5 * len(self.units) + len(self.edges)
+        return 1 + 5 * len(self.units) + len(self.edges) + self.sparse.state_size
 
     def peaks(self, network: Network, timing: type) -> tuple[int, ...]:
         """Most words that the units of a kind of timing held, in order."""
@@ -226,6 +234,7 @@ def _run(network: Network, frames: int, *, offers: np.ndarray = _ALWAYS, accepts
          patience: int = 1) -> tuple[Trace, tuple[int, int] | None]:
     """Run the kernel; also the two frames between which the network is periodic, if ``compared`` frames show it."""
     tables = _Tables(network)
+    sparse = tables.sparse
     index = {edge: number for number, edge in enumerate(network.edges)}
     record = tuple(dict.fromkeys((network.input, network.output) if record is None else record))
     words = {edge: network.words(edge) for edge in {network.input, network.output, *record}}
@@ -243,8 +252,9 @@ def _run(network: Network, frames: int, *, offers: np.ndarray = _ALWAYS, accepts
     offers, accepts = (np.ascontiguousarray(pattern, dtype=np.uint8) for pattern in (offers, accepts))
     status, cycles, first, again = run_cycles(
         tables.units, tables.edges, tables.in_edges, index[network.output], tables.codes, tables.idle, tables.need,
-        tables.freed, words_in * frames, words_out * frames, words_in, words_out, offers, accepts, gate, patience,
-        pace.progress, progress, times, states, paces, _FOR_EVER if max_cycles is None else max_cycles)
+        tables.freed, sparse.engines, sparse.elements, sparse.given, sparse.counts, sparse.items, words_in * frames,
+        words_out * frames, words_in, words_out, offers, accepts, gate, patience, pace.progress, progress, times,
+        states, paces, _FOR_EVER if max_cycles is None else max_cycles)
     recorded = {}
     for edge in record:
         base, count, moved = (int(tables.edges[what][index[edge]]) for what in ("time_base", "time_count", "moved"))

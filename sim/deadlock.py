@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..hdl.schedule import Queue, Schedule
+from ..hdl.schedule import Engine, Queue, Schedule
 from .network import Network, Unit
 
 __all__ = ["Deadlock", "explain"]
@@ -59,8 +59,12 @@ def explain(network: Network, cycle: int, units: np.ndarray, edges: np.ndarray, 
         if isinstance(unit.timing, Schedule):
             question, what = _cause_in_actor(question, unit, row, state, codes)
         elif question.gives:
+            # A sparse engine in which nothing moves and no word waits to leave has nothing to work on.
             question = _Question(unit.inputs[0], gives=True)
             what = f"waits for a word on edge {question.edge!r}"
+        elif isinstance(unit.timing, Engine):
+            question = _Question(unit.outputs[0], gives=False)
+            what = f"waits for room on edge {question.edge!r}"
         else:
             held = int(row["level"] + (row["ahead"] if isinstance(unit.timing, Queue) else 0))
             question, what = _Question(unit.outputs[0], gives=False), f"holds {held} of {unit.timing.depth} words"

@@ -1,11 +1,11 @@
-"""A network of actors, queues and buffers, as the dataflow engine executes it: names, schedules and edges."""
+"""A network of actors, queues, buffers and sparse engines, as the dataflow engine executes it: schedules and edges."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from ..hdl.schedule import Buffer, Queue, Schedule
+from ..hdl.schedule import Buffer, Engine, Queue, Schedule
 
 __all__ = ["MAX_PORTS", "MAX_STAGES", "Network", "Unit"]
 
@@ -18,7 +18,7 @@ MAX_STAGES = 62
 
 @dataclass(frozen=True)
 class Unit:
-    """One actor, queue or buffer: the names of the edges at its inputs and at its outputs, each in port order.
+    """One actor, queue, buffer or sparse engine: the names of the edges at its inputs and outputs, each in port order.
 
     An actor may have no input: a source, which fires whenever its first stage is free.
 
@@ -29,7 +29,7 @@ class Unit:
     """
 
     name: str
-    timing: Schedule | Queue | Buffer
+    timing: Schedule | Queue | Buffer | Engine
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
 
@@ -135,7 +135,7 @@ class Network:
         return self.with_timings({unit.name: replace(unit.timing, depth=depth)
                                   for unit, depth in zip(self.sized, depths, strict=True)})
 
-    def with_timings(self, timings: Mapping[str, Schedule | Queue | Buffer]) -> Network:
+    def with_timings(self, timings: Mapping[str, Schedule | Queue | Buffer | Engine]) -> Network:
         """The same network with other timings for the units named."""
         return Network(tuple(replace(unit, timing=timings.get(unit.name, unit.timing)) for unit in self.units))
 

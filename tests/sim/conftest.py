@@ -1,12 +1,81 @@
 """Random dataflow networks, and the rules of ``hdl.schedule`` run one cycle and one item at a time, slow and plain."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 from hypothesis import strategies as st
 
-from gatewright.hdl.schedule import Buffer, Queue, Schedule
+from gatewright.hdl.schedule import Buffer, Engine, Queue, Schedule
 from gatewright.sim.network import Network, Unit
+
+
+class EngineRules:
+    """The inside of a sparse engine, with vectors and cycles counted from reset on and items as lists."""
+
+    def __init__(self, timing):
+        self.timing, self.cycle = timing, 0
+        self.columns, self.next = [], 0  # those left of the word held: (column or None, marked); words taken
+        self.stage, self.wanting = None, set()
+        elements = range(timing.counts.shape[1])
+        self.queues = [[] for _ in elements]
+        self.work = [None] * len(elements)  # (cycles left, marked)
+        self.closings = [[] for _ in elements]  # for each vector so far, the cycle in which its bank was closed
+        self.vectors = 0  # whose words have all left
+
+    def state(self):
+        latent = [min(self.timing.latency, self.cycle - closing) for closings in self.closings for closing in closings]
+        return repr((self.columns, self.stage, self.wanting, self.queues, self.work, latent, self.vectors))
+
+    def word(self):
+        """The columns that the next word of the input gives."""
+        timing, words = self.timing, -(-len(self.timing.counts) // self.timing.lanes)
+        vector, word = divmod(self.next, words)
+        lanes = range(word * timing.lanes, min(len(timing.counts), (word + 1) * timing.lanes))
+        active = [True] * len(timing.counts) if timing.active is None else timing.active[vector % len(timing.active)]
+        columns = [column for column in lanes if active[column]] or [None]
+        return [(column, word == words - 1 and column == columns[-1]) for column in columns]
+
+    def entries(self, element, column):
+        return 0 if column is None else int(self.timing.counts[column, element])
+
+    def stage_moves(self):
+        return all(len(self.queues[element]) < self.timing.depth for element in self.wanting)
+
+    def ready(self):
+        return not self.columns or (len(self.columns) == 1 and self.stage_moves())
+
+    def complete(self):
+        """Whether the words of the oldest vector may leave."""
+        return all(len(closings) > self.vectors and closings[self.vectors] + self.timing.latency <= self.cycle
+                   for closings in self.closings)
+
+    def step(self, entered, opens):
+        room = {element for element in self.wanting if len(self.queues[element]) < self.timing.depth}
+        moves, heads = self.stage_moves(), [list(queue) for queue in self.queues]
+        for element, queue in enumerate(self.queues):
+            # Of the vectors that an element has closed, no two may be of the same bank.
+            if self.work[element] and len(self.closings[element]) - self.vectors < 2:
+                left, marked = self.work[element]
+                self.work[element] = (left - 1, marked) if left > 1 else None
+                if left == 1 and marked:
+                    self.closings[element].append(self.cycle)
+            if self.work[element] is None and heads[element]:
+                self.work[element] = queue.pop(0)
+            if element in room:
+                column, marked = self.stage
+                queue.append((max(1, self.entries(element, column)), marked))
+        self.wanting -= room
+        if moves:
+            self.stage, self.wanting = self.columns.pop(0) if self.columns else None, set()
+            if self.stage:
+                column, marked = self.stage
+                self.wanting = {k for k in range(len(self.queues)) if marked or self.entries(k, column)}
+        if entered:
+            self.columns = self.word()
+            self.next += 1
+        self.vectors += opens
+        self.cycle += 1
 
 
 class Rules:
@@ -21,6 +90,7 @@ class Rules:
         self.fired = dict.fromkeys(self.stages, 0)
         self.written = {u.name: 0 for u in network.sized}
         self.given = {u.name: 0 for u in network.queues}
+        self.engines = {u.name: EngineRules(u.timing) for u in network.units if isinstance(u.timing, Engine)}
         self.register = {u.name: False for u in network.queues}
         self.peaks = {u.name: 0 for u in network.sized}
 
@@ -45,6 +115,8 @@ class Rules:
         unit = self.consumer[edge]
         if isinstance(unit.timing, Schedule):
             return bool(self.row(unit, "takes")[unit.inputs.index(edge)]) and self.fires(unit)
+        if isinstance(unit.timing, Engine):
+            return self.engines[unit.name].ready()
         return self.held(unit) < unit.timing.depth
 
     def row(self, unit, table):
@@ -54,6 +126,8 @@ class Rules:
     def fires(self, unit):
         if isinstance(unit.timing, Schedule):
             present = all(self.valid(e) for e, takes in zip(unit.inputs, self.row(unit, "takes"), strict=True) if takes)
+        elif isinstance(unit.timing, Engine):
+            present = self.engines[unit.name].complete()
         else:
             frame, phase = divmod(self.fired[unit.name], unit.timing.phases)
             present = self.written[unit.name] >= frame * unit.timing.words + unit.timing.need[phase]
@@ -69,7 +143,8 @@ class Rules:
         return self.moves(unit, stage + 1)
 
     def state(self):
-        return [dict(part) for part in (self.stages, self.fired, self.written, self.given, self.register)]
+        return [*(dict(part) for part in (self.stages, self.fired, self.written, self.given, self.register)),
+                *(engine.state() for engine in self.engines.values())]
 
     def step(self, offered, accepted):
         """One cycle; returns (the edges that a word crossed, whether the state is another one)."""
@@ -94,6 +169,8 @@ class Rules:
                     new[0] = {edge for edge, gift in zip(unit.outputs, gives, strict=True) if gift}
                     self.fired[name] += 1
                 self.stages[name] = new
+                if name in self.engines:
+                    self.engines[name].step(entered, fires[name] and self.fired[name] % unit.timing.words == 0)
             else:
                 left = unit.outputs[0] in crossed
                 in_memory = self.held(unit) - self.register[name]
@@ -154,7 +231,7 @@ def networks(draw, units=6, depths=4, ports=3):
         if len(edges) > 9:  # the last unit joins them all
             break
         edge = draw(st.sampled_from(sorted(edges)))
-        match draw(st.sampled_from(["actor", "actor", "fork", "queue", "queue", "buffer", "source"])):
+        match draw(st.sampled_from(["actor", "actor", "fork", "queue", "queue", "buffer", "source", "engine"])):
             case "actor":
                 more = [e for e in sorted(edges) if e != edge and len(edges) > 1]
                 actor([edge, *draw(st.lists(st.sampled_from(more), max_size=2, unique=True))] if more else [edge], 1)
@@ -168,13 +245,33 @@ def networks(draw, units=6, depths=4, ports=3):
                 free = [*sorted(draw(st.lists(st.integers(0, words), min_size=phases - 1, max_size=phases - 1))), words]
                 depth = Buffer.least(need, free) + draw(st.integers(0, depths))
                 add(Buffer(need, free, words, depth, draw(st.integers(1, 3))), [edge], [phases])
+            case "engine":
+                words = edges.pop(edge)
+                positions = draw(st.sampled_from([n for n in range(1, words + 1) if words % n == 0]))
+                lanes = draw(st.integers(1, 3))
+                columns = words // positions * lanes - draw(st.integers(0, lanes - 1))
+                timing = replace(draw(engines(columns)), lanes=lanes, positions=positions)
+                add(timing, [edge], list(timing.words_out))
             case "source" if made:
                 actor([], draw(st.integers(1, 2)))
     actor(sorted(edges), 1)
     return Network(tuple(made))
 
 
+@st.composite
+def engines(draw, columns=None, active=True):
+    """A sparse engine with few or many entries, one element or some, that sees a pattern of vectors or all of each."""
+    columns = columns or draw(st.integers(1, 7))
+    elements = draw(st.integers(1, 5))
+    entries = st.integers(0, draw(st.sampled_from([0, 1, 2, 5])))
+    counts = draw(st.lists(st.lists(entries, min_size=elements, max_size=elements), min_size=columns, max_size=columns))
+    vector = st.lists(st.booleans(), min_size=columns, max_size=columns)
+    return Engine(counts, draw(st.integers(1, 5)), draw(st.integers(1, 4)), draw(st.integers(1, 4)),
+                  draw(st.integers(1, 4)), draw(st.integers(1, 3)), draw(st.integers(1, 3)),
+                  draw(st.none() | st.lists(vector, min_size=1, max_size=3)) if active else None)
+
+
 @pytest.fixture(scope="session")
 def dataflow():
-    """``networks``: a strategy; ``run_rules``: the slow engine."""
-    return SimpleNamespace(networks=networks, run_rules=run_rules)
+    """``networks``, ``engines``: strategies; ``run_rules``: the slow engine."""
+    return SimpleNamespace(networks=networks, engines=engines, run_rules=run_rules)
