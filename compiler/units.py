@@ -18,6 +18,7 @@ from ..hdl.pool import PoolParameters, PoolUnit
 from ..hdl.reorder import ReorderParameters, ReorderUnit
 from ..hdl.requantise import RequantiseParameters, RequantiseUnit
 from ..hdl.shuffle import ShuffleParameters, ShuffleUnit
+from ..hdl.sparse import SparseMatrixVectorUnit, SparseParameters
 from ..hdl.split import SplitParameters, SplitUnit
 from ..hdl.table import TableParameters, TableUnit
 from ..hdl.threshold import ThresholdParameters, ThresholdUnit
@@ -33,8 +34,8 @@ __all__ = ["KINDS", "Parameters", "built_otherwise", "fixed", "loadable", "make"
 Parameters = (
     AddParameters | ArgMaxParameters | ConcatParameters | DepthwiseParameters | FifoParameters | ForkParameters
     | MatrixVectorParameters | ParallelWindowParameters | PoolParameters | ReorderParameters | RequantiseParameters
-    | ShuffleParameters | SplitParameters | TableParameters | ThresholdParameters | UpsampleParameters
-    | WeightStreamerParameters | WidthParameters | WindowParameters)
+    | ShuffleParameters | SparseParameters | SplitParameters | TableParameters | ThresholdParameters
+    | UpsampleParameters | WeightStreamerParameters | WidthParameters | WindowParameters)
 
 KINDS = {
     AddParameters: "add",
@@ -49,6 +50,7 @@ KINDS = {
     ReorderParameters: "reorder",
     RequantiseParameters: "requantise",
     ShuffleParameters: "shuffle",
+    SparseParameters: "sparse",
     SplitParameters: "split",
     TableParameters: "table",
     ThresholdParameters: "threshold",
@@ -64,8 +66,9 @@ _BLIND = {ConcatParameters: ConcatUnit, ForkParameters: ForkUnit, ReorderParamet
           ShuffleParameters: ShuffleUnit, SplitParameters: SplitUnit, UpsampleParameters: UpsampleUnit}
 _OTHERS = {AddParameters: AddUnit, ArgMaxParameters: ArgMaxUnit, DepthwiseParameters: DepthwiseUnit,
            MatrixVectorParameters: MatrixVectorUnit, ParallelWindowParameters: ParallelWindowUnit,
-           PoolParameters: PoolUnit, RequantiseParameters: RequantiseUnit, TableParameters: TableUnit,
-           ThresholdParameters: ThresholdUnit, WeightStreamerParameters: WeightStreamer, WindowParameters: WindowUnit}
+           PoolParameters: PoolUnit, RequantiseParameters: RequantiseUnit, SparseParameters: SparseMatrixVectorUnit,
+           TableParameters: TableUnit, ThresholdParameters: ThresholdUnit, WeightStreamerParameters: WeightStreamer,
+           WindowParameters: WindowUnit}
 
 
 def make(parameters: Parameters, source: Edge | None):

@@ -1,0 +1,60 @@
+"""Sparse matrix-vector unit: an engine that skips zeros, those of the matrix and those of the vector.
+
+The machine is that of EIE (Han et al., "EIE: Efficient Inference Engine on Compressed Deep Neural Network", ISCA
+2016): rows interleaved over elements, columns compressed, weights coded, a queue of activations at each element. Unlike
+EIE's, elements without an entry in a column are not told of it, sums are exact, and words leave in the order of rows.
+"""
+
+from __future__ import annotations
+
+from amaranth.hdl import *
+from amaranth.lib.wiring import In, Out
+
+from .lanes import integer_stream
+from .lnzd import NonZeroColumns
+from .sparse_element import Element
+from .sparse_matrix import SparseParameters
+from .sparse_output import Drain
+from .sparse_pointers import add_pointer_stage
+from .sparse_runs import RunsIndex
+from .unit import Unit
+
+__all__ = ["SparseMatrixVectorUnit", "SparseParameters"]
+
+
+class SparseMatrixVectorUnit(Unit):
+    """Matrix times vector, one non-zero activation a cycle in, one weight a cycle and element.
+
+    Timing is that of ``hdl.schedule.Engine``: it depends on which activations are zero.
+
+    Members
+    -------
+    i : In(integer_stream(input, lanes))
+        The vectors; padding lanes of the last word mean nothing.
+    o : Out(integer_stream(output, lanes_out))
+        The dot products in the order of the rows; padding lanes of the last word mean nothing.
+
+    Resources: pointers in two memories as wide as all elements together; for each element a memory of entries, two of
+    sums, a queue, a codebook and a multiplier.
+    """
+
+    def __init__(self, parameters: SparseParameters):
+        p, output = parameters, parameters.output
+        assert output is not None  # once the parameters are made
+        super().__init__(parameters, {"i": In(integer_stream(p.input, p.lanes)),
+                                      "o": Out(integer_stream(output, p.lanes_out))})
+
+    def elaborate(self, platform):
+        m = Module()
+        p = self._parameters
+        index = RunsIndex(p, platform)
+        columns, drain = NonZeroColumns(m, self.i, p.columns), Drain(m, p)
+        elements = []
+        for k in range(p.elements):
+            m.submodules[f"element{k}"] = inside = Module()
+            elements.append(Element(inside, p, index, drain, k))
+        add_pointer_stage(m, columns, index, [element.i for element in elements])
+        worked = Signal(2, name="worked")
+        m.d.comb += [worked[b].eq(Cat(element.works[b] for element in elements).any()) for b in range(2)]
+        drain.make(self.o, [element.sums for element in elements], worked)
+        return m
