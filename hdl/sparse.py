@@ -13,13 +13,18 @@ from amaranth.lib.wiring import In, Out
 from .lanes import integer_stream
 from .lnzd import NonZeroColumns
 from .sparse_element import Element
+from .sparse_index import Index
 from .sparse_matrix import SparseParameters
 from .sparse_output import Drain
+from .sparse_parameters import EngineParameters
 from .sparse_pointers import add_pointer_stage
 from .sparse_runs import RunsIndex
 from .unit import Unit
 
 __all__ = ["SparseMatrixVectorUnit", "SparseParameters"]
+
+INDEXES: dict[type[EngineParameters], type[Index]] = {SparseParameters: RunsIndex}
+"""How each kind of parameters finds its weights."""
 
 
 class SparseMatrixVectorUnit(Unit):
@@ -38,7 +43,7 @@ class SparseMatrixVectorUnit(Unit):
     sums, a queue, a codebook and a multiplier.
     """
 
-    def __init__(self, parameters: SparseParameters):
+    def __init__(self, parameters: EngineParameters):
         p, output = parameters, parameters.output
         assert output is not None  # once the parameters are made
         super().__init__(parameters, {"i": In(integer_stream(p.input, p.lanes)),
@@ -47,7 +52,7 @@ class SparseMatrixVectorUnit(Unit):
     def elaborate(self, platform):
         m = Module()
         p = self._parameters
-        index = RunsIndex(p, platform)
+        index = INDEXES[type(p)](p, platform)
         columns, drain = NonZeroColumns(m, self.i, p.columns), Drain(m, p)
         elements = []
         for k in range(p.elements):

@@ -2,14 +2,12 @@
 
 Cycle by cycle, from the one in which an entry is worked on (compare EIE, Han et al., ISCA 2016, section 4):
 
-    0  the entry's word is read from the memory
-    1  the entry is picked out of it
-    2  its weight is looked up, its run added to the slot before
-    3  its row's sum is read; the weight is multiplied by the activation
-    4  the product is added to the sum, which is written
+    0 to S - 1  the entry's slot and weight are found, in the S ``stages`` of the index: 3 if they are stored
+    S           its row's sum is read; the weight is multiplied by the activation
+    S + 1       the product is added to the sum, which is written
 
-A sum that is read while it is written is passed on instead. So an element's sums are complete 5 cycles after its last
-cycle of work.
+A sum that is read while it is written is passed on instead. So an element's sums are complete ``stages + 2`` cycles
+after its last cycle of work.
 """
 
 from __future__ import annotations
@@ -18,10 +16,10 @@ from amaranth.hdl import *
 from amaranth.lib.memory import Memory
 
 from .fifo import Fifo, FifoParameters
-from .sparse_matrix import SparseParameters
+from .sparse_index import Index
 from .sparse_output import Drain
+from .sparse_parameters import EngineParameters
 from .sparse_pointers import item_layout
-from .sparse_runs import STAGES, RunsIndex
 
 __all__ = ["Element"]
 
@@ -39,7 +37,7 @@ class Element:
         Of each bank: an entry was worked on in the cycle before.
     """
 
-    def __init__(self, m: Module, parameters: SparseParameters, index: RunsIndex, drain: Drain, number: int):
+    def __init__(self, m: Module, parameters: EngineParameters, index: Index, drain: Drain, number: int):
         p = self._parameters = parameters
         self._m = m
         shape = item_layout(p, index)
@@ -75,20 +73,20 @@ class Element:
         later = self._later(Cat(activation, bank), "operand")
         activation = Signal.like(activation, name="multiplicand")
         m.d.comb += activation.eq(later[:-1])
-        there = Signal(STAGES, name="entry_moves")
+        there = Signal(p.stages, name="entry_moves")
         m.d.sync += there.eq(Cat(entry, there))
         self.sums = self._accumulate(drain, number, there[-1], slot, later[-1], activation, weight)
 
     def _later(self, value, name: str):
-        """A value, ``STAGES`` cycles later."""
-        for stage in range(1, STAGES + 1):
+        """A value, ``stages`` cycles later."""
+        for stage in range(1, self._parameters.stages + 1):
             register = Signal(len(value), name=f"{name}{stage}", reset_less=True)
             self._m.d.sync += register.eq(value)
             value = register
         return value
 
     def _accumulate(self, drain: Drain, number: int, there, slot, bank, activation, weight) -> list[Value]:
-        """Cycles 3 and 4. Returns what the banks gave."""
+        """The last two cycles. Returns what the banks gave."""
         m, kind = self._m, self._parameters.accumulator
         assert kind is not None  # once the parameters are made
         shape = Shape(kind.bits, kind.signed)

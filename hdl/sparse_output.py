@@ -10,7 +10,7 @@ from amaranth.hdl import *
 
 from .counter import below, wrapping_counter
 from .elastic import ElasticStages
-from .sparse_matrix import LATENCY, SparseParameters
+from .sparse_parameters import EngineParameters
 
 __all__ = ["Drain"]
 
@@ -32,7 +32,7 @@ class Drain:
         The element's sum is to be zeroed, in either bank.
     """
 
-    def __init__(self, m: Module, parameters: SparseParameters):
+    def __init__(self, m: Module, parameters: EngineParameters):
         p = self._parameters = parameters
         self._m = m
         self.closes = [Signal(2, name=f"closes{k}") for k in range(p.elements)]
@@ -51,7 +51,7 @@ class Drain:
             m.d.sync += closed.eq((closed | closes) & ~self._opens)
         m.d.comb += [complete[b].eq(Cat(closed[b] for closed in self.closed).all()) for b in range(2)]
         # What the elements closed last is on its way to its sum.
-        for stage in range(1, LATENCY):
+        for stage in range(1, self._parameters.latency):
             later = Signal(2, name=f"complete{stage}")
             m.d.sync += later.eq(complete & ~self._opens)
             complete = later

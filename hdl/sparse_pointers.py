@@ -10,19 +10,19 @@ from amaranth.hdl import *
 from amaranth.lib import data
 
 from .lnzd import NonZeroColumns
-from .sparse_matrix import SparseParameters
-from .sparse_runs import RunsIndex
+from .sparse_index import Index
+from .sparse_parameters import EngineParameters
 
 __all__ = ["add_pointer_stage", "item_layout"]
 
 
-def item_layout(parameters: SparseParameters, index: RunsIndex) -> data.StructLayout:
+def item_layout(parameters: EngineParameters, index: Index) -> data.StructLayout:
     """What an element is told of a column: the activation, what the index says, whether the element has entries in it
     (``present``), and whether it is the vector's last (``marked``)."""
     return data.StructLayout({"activation": parameters.input.bits, "index": index.item, "present": 1, "marked": 1})
 
 
-def add_pointer_stage(m: Module, columns: NonZeroColumns, index: RunsIndex, queues: list) -> None:
+def add_pointer_stage(m: Module, columns: NonZeroColumns, index: Index, queues: list) -> None:
     """Take ``columns``, one at a time, and offer each to the ``queues``, one stream of ``item_layout`` an element."""
     full, moves, enters = Signal(name="stage_full"), Signal(name="stage_moves"), Signal(name="column_enters")
     activation = Signal.like(columns.activation, name="activation", reset_less=True)

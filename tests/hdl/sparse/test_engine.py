@@ -62,7 +62,6 @@ def test_sums_wait_for_a_reader_while_the_next_vectors_are_worked_on(check_engin
     ({"read_width": 6}, "read_width must be a power of two, not 6"),
     ({"input": BIPOLAR}, "input must be a type that has a zero, not bipolar"),
     ({"memory": "tape"}, "memory must be one of rom, not 'tape'"),
-    ({"index": "list"}, "index must be one of runs, not 'list'"),
     ({"weights": np.arange(1, 10).reshape(3, 3), "code_bits": 3},
      "code_bits must be at least 4 for a codebook of 9 values, not 3"),
 ])

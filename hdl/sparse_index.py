@@ -1,0 +1,133 @@
+"""What tells the elements of a sparse engine their entries: the parts that every kind of index has.
+
+An index belongs to the whole engine. Its ``columns`` finds, of a column in the pointer stage, what each element has to
+know of it; that goes through the element's queue. There a walk goes through the entries of the column, one a cycle,
+and finds the slot and the weight of each.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from amaranth.hdl import *
+from amaranth.lib import data
+
+from .counter import below
+from .rom import add_rom
+from .sparse_parameters import StoredWeights
+
+__all__ = ["Index", "StoredWalk", "Walk"]
+
+
+class Index(ABC):
+    """An index of an engine.
+
+    Attributes
+    ----------
+    item : data.StructLayout
+        What an element is told of a column.
+    """
+
+    item: data.StructLayout
+
+    def __init__(self, parameters, platform):
+        self._parameters, self._platform = parameters, platform
+
+    @abstractmethod
+    def columns(self, m: Module, column, enters) -> list[tuple[Value, list]]:
+        """Look at ``column`` while ``enters`` is high.
+
+        Returns, of each element, whether it has entries in the column and its item's fields, from the next cycle on
+        until another enters.
+        """
+
+    @abstractmethod
+    def walk(self, m: Module, element: int) -> Walk:
+        """What goes through the entries of an element; ``m`` is its module."""
+
+
+class Walk(ABC):
+    """An element's way through the entries of an item.
+
+    Attributes
+    ----------
+    last : Value
+        The entry worked on is the item's last.
+    """
+
+    last: Value
+
+    @abstractmethod
+    def begin(self, item) -> list:
+        """The assignments, in step with the clock, that begin with an item's first entry."""
+
+    @abstractmethod
+    def step(self) -> list:
+        """Those that go on with the next entry."""
+
+    @abstractmethod
+    def weigh(self, works) -> tuple[Value, Value]:
+        """The slot and the weight of the entry on which the element ``works``, the parameters' ``stages`` later."""
+
+
+class StoredWalk(Walk):
+    """Entries that stand one after another in a memory of the element, ``read_width`` in a word.
+
+    Attributes
+    ----------
+    address : Signal
+        That of the entry worked on.
+    first : Signal
+        It is its item's first.
+    """
+
+    def __init__(self, m: Module, platform, parameters: StoredWeights, element: int, address_bits: int):
+        self._m, self._platform, self._parameters, self._element = m, platform, parameters, element
+        self.address = Signal(address_bits, name="address", reset_less=True)
+        self.first = Signal(name="first", reset_less=True)
+        self.last = Signal(name="last_entry")
+
+    def step(self) -> list:
+        return [self.address.eq(self.address + 1), self.first.eq(0)]
+
+    @abstractmethod
+    def slot(self, entry, works, first) -> Value:
+        """The slot's register, written in cycle 2: ``entry`` was picked out, and ``works`` and ``first`` are its."""
+
+    def weigh(self, works) -> tuple[Value, Value]:
+        m, p, k = self._m, self._parameters, self._element
+        # Cycle 0: read the memory, where a word or an item begins. Its output register keeps the word.
+        lane_bits = (p.read_width - 1).bit_length()
+        place = self.address[:lane_bits] if lane_bits else Const(0, 1)
+        row = Signal(below(p.entry_words), name="row")
+        m.d.comb += row.eq(self.address[lane_bits:])
+        reads = Signal(name="reads")
+        m.d.comb += reads.eq(works & (self.first | (place == 0)))
+        word = Signal(p.read_width * p.entry_bits, name="entry_word")
+        m.d.comb += word.eq(add_rom(m, self._platform, p.entries_of(k), len(word), row, reads, name=f"entries{k}"))
+        lane, first1 = Signal.like(place, name="lane", reset_less=True), Signal(name="first1", reset_less=True)
+        m.d.sync += [lane.eq(place), first1.eq(self.first)]
+
+        # Cycle 1: pick the entry.
+        entry, first2 = Signal(p.entry_bits, name="entry", reset_less=True), Signal(name="first2", reset_less=True)
+        m.d.sync += [entry.eq(word.word_select(lane, p.entry_bits)), first2.eq(first1)]
+        works1, works2 = Signal(name="walks1"), Signal(name="walks2")
+        m.d.sync += [works1.eq(works), works2.eq(works1)]
+
+        # Cycle 2: look up its weight, find its slot.
+        return self.slot(entry, works2, first2), self._weight(entry[: p.value_bits])
+
+    def _weight(self, code):
+        m, p = self._m, self._parameters
+        weight = Signal(Shape(p.weight.bits, p.weight.signed), name="weight", reset_less=True)
+        if not p.coded:
+            m.d.sync += weight.eq(code)
+        elif p.value_bits <= 6:
+            with m.Switch(code):
+                for number, value in enumerate(p.codebook.tolist()):
+                    with m.Case(number):
+                        m.d.sync += weight.eq(value)
+        else:
+            m.d.comb += weight.eq(add_rom(m, self._platform, p.codebook_words, p.weight.bits, code, 1,
+                                          name=f"codebook{self._element}"))
+        return weight
