@@ -141,19 +141,35 @@ def build(
 @app.command()
 def weights(
     folder: Folder,
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="Another training of the build's network, as QONNX.")],
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="The folder to write.")],
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="Another training of the build's network, as QONNX; or "
+                                                                "a file that `--coded` has written.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="PLACE", help="The folder to write, or the file.")],
+    coded: Annotated[bool, typer.Option("--coded", help="Write one file, Huffman-coded and with checksums.")] = False,
 ) -> None:
     """Write what turns a build with `--weights loadable` into another training: the words for each port `load_UNIT`.
 
-    Nothing is built anew: the words go to the running accelerator, while no frame is inside.
+    Nothing is built anew: the words go to the running accelerator, while no frame is inside. With `--coded` they are
+    one `.gwc` file; given such a file as MODEL, it is checked and its words are written. A damaged file is refused.
     """
     from . import compiler
-    from .compiler.loading import write_words
+    from .compiler import coded as files
+    from .compiler import loading
 
     design = compiler.Design.open(folder)
-    declared, scale = design.model.declared or (None, None)
-    words = write_words(design, compiler.load(model, input=declared, input_scale=scale), output)
+    if files.is_coded(model):
+        if coded:
+            raise UserError("is coded already", where=str(model), remedy="leave out --coded to unpack it")
+        words = loading.unpack(design, model, output)
+    else:
+        declared, scale = design.model.declared or (None, None)
+        other = compiler.load(model, input=declared, input_scale=scale)
+        if coded:
+            words, size = loading.write_coded(design, other, output)
+            plain = sum(-(-layout.plain_bits // 8) for layout in files.layouts_of(design).values())
+            console.print(f"{sum(map(len, words.values())):,} words for {len(words)} ports written to "
+                          f"[bold]{output}[/]: {size:,} bytes instead of {plain:,}", highlight=False, soft_wrap=True)
+            return
+        words = loading.write_words(design, other, output)
     console.print(f"{sum(map(len, words.values())):,} words for {len(words)} ports written to [bold]{output}[/]",
                   highlight=False, soft_wrap=True)
 

@@ -115,8 +115,8 @@ def record(folder: Path, **entries: object) -> dict:
     """
     path = folder / "report.json"
     content = _object(path) | entries
-    _write_by_rename(path, as_json(content))
-    _write_by_rename(folder / "report.html", report.render(content).encode())
+    write_by_rename(path, as_json(content))
+    write_by_rename(folder / "report.html", report.render(content).encode())
     return content
 
 
@@ -239,7 +239,8 @@ def replacing(folder: Path) -> Iterator[Path]:
         shutil.rmtree(new, ignore_errors=True)
 
 
-def _write_by_rename(path: Path, content: bytes) -> None:
+def write_by_rename(path: Path, content: bytes) -> None:
+    """Write a file whole, or leave what was there."""
     new = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         new.write_bytes(content)

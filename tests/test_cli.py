@@ -1,6 +1,7 @@
 """The command line as a person meets it: help that teaches, one line for what is wrong, and the exit codes."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -206,6 +207,29 @@ def test_the_words_of_another_training_are_written(model, tmp_path):
     for unit, words in design.load_words(other).items():
         lines = (tmp_path / "words" / f"load_{unit}.hex").read_text().split()
         assert [int(line, 16) for line in lines] == list(words)
+
+
+def test_words_travel_as_one_coded_file_and_a_flipped_bit_is_refused(model, tmp_path):
+    run("build", model, "-o", tmp_path / "build", "--folding", "4x3,2x4", "--weights", "loadable")
+    done = run("weights", tmp_path / "build", model, "-o", tmp_path / "net.gwc", "--coded")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.fullmatch(r"14 words for 2 ports written to \S+: [\d,]+ bytes instead of 24\n", done.stdout)
+    done = run("weights", tmp_path / "build", tmp_path / "net.gwc", "-o", tmp_path / "words")
+    assert (done.returncode, done.stderr) == (0, "")
+    run("weights", tmp_path / "build", model, "-o", tmp_path / "plain")
+    assert [(path.name, path.read_bytes()) for path in sorted((tmp_path / "words").iterdir())] == [
+        (path.name, path.read_bytes()) for path in sorted((tmp_path / "plain").iterdir())]
+
+    done = run("weights", tmp_path / "build", tmp_path / "net.gwc", "-o", tmp_path / "again.gwc", "--coded")
+    assert done.returncode == 2
+    assert "is coded already; leave out --coded to unpack it" in done.stderr
+    content = bytearray((tmp_path / "net.gwc").read_bytes())
+    content[-30] ^= 4
+    (tmp_path / "net.gwc").write_bytes(content)
+    done = run("weights", tmp_path / "build", tmp_path / "net.gwc", "-o", tmp_path / "bad")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert "net.gwc: is damaged: its CRC-32 should be " in done.stderr
+    assert not (tmp_path / "bad").exists()
 
 
 def test_words_need_a_build_that_takes_them(model, built, tmp_path):
