@@ -13,7 +13,9 @@ from amaranth.lib.wiring import In, Out
 from .lanes import integer_stream
 from .lnzd import NonZeroColumns
 from .sparse_element import Element
+from .sparse_hash import HashIndex, HashParameters
 from .sparse_index import Index
+from .sparse_lfsr import LfsrIndex, LfsrParameters
 from .sparse_matrix import SparseParameters
 from .sparse_output import Drain
 from .sparse_parameters import EngineParameters
@@ -21,9 +23,10 @@ from .sparse_pointers import add_pointer_stage
 from .sparse_runs import RunsIndex
 from .unit import Unit
 
-__all__ = ["SparseMatrixVectorUnit", "SparseParameters"]
+__all__ = ["HashParameters", "LfsrParameters", "SparseMatrixVectorUnit", "SparseParameters"]
 
-INDEXES: dict[type[EngineParameters], type[Index]] = {SparseParameters: RunsIndex}
+INDEXES: dict[type[EngineParameters], type[Index]] = {
+    SparseParameters: RunsIndex, LfsrParameters: LfsrIndex, HashParameters: HashIndex}
 """How each kind of parameters finds its weights."""
 
 

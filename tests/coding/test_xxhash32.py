@@ -8,7 +8,7 @@ import xxhash
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatewright.coding.xxhash32 import hashed_index, hashed_matrix, xxhash32
+from gatewright.coding.xxhash32 import Hash, hashed_index, hashed_matrix, xxhash32
 
 WORDS = st.integers(0, 2**32 - 1)
 
@@ -47,7 +47,31 @@ def test_the_virtual_matrix_holds_the_real_weights_and_their_negatives(dtype):
     assert np.array_equal(matrix, sign * 2**index)
 
 
+@given(st.integers(1, 20), st.integers(1, 20), st.integers(0, 6), st.integers(0, 6), WORDS)
+def test_real_weights_are_found_in_their_matrix(rows, columns, bits, banks, seed):
+    own, banks = Hash(1 << bits, seed, 1 << min(bits, banks)), 1 << min(bits, banks)
+    real = np.arange(1, (1 << bits) + 1)
+    matrix = own.matrix(real, rows, columns)
+    found = own.weights(matrix)
+    assert ((found == real) | (found == 0)).all()
+    assert np.array_equal(own.matrix(found, rows, columns), matrix)
+    # Bank by bank: row i meets the weights of bank i mod banks alone.
+    assert np.array_equal((np.abs(matrix) - 1) // own.bank_size, np.arange(rows)[:, None] % banks + 0 * matrix)
+    if banks == 1:
+        assert np.array_equal(matrix, hashed_matrix(real, rows, columns, seed))
+
+
+def test_a_matrix_of_other_weights_is_refused():
+    matrix = Hash(4).matrix(np.array([1, 2, 3, 4]), 9, 9)
+    matrix[8, 8] += 1
+    with pytest.raises(ValueError, match="the matrix must have one real weight behind all places of a hash, unlike ro"):
+        Hash(4).weights(matrix)
+
+
 @pytest.mark.parametrize(("call", "message"), [
+    (lambda: Hash(12), "size must be a power of two below 2\\*\\*32, not 12"),
+    (lambda: Hash(8, 0, 16), "banks must be a power of two, at most the 8 weights, not 16"),
+    (lambda: Hash(8).matrix(np.zeros(4), 2, 2), r"weights must be 8, not an array of shape \(4,\)"),
     (lambda: hashed_index(1, 1, 12), "size must be a power of two below 2\\*\\*32, not 12"),
     (lambda: hashed_matrix(np.zeros(3), 2, 2), "size must be a power of two below 2\\*\\*32, not 3"),
     (lambda: xxhash32(np.array([0, -4]), 0), "i must be from 0 to 2\\*\\*32 - 1, not -4"),
