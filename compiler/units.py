@@ -18,7 +18,7 @@ from ..hdl.pool import PoolParameters, PoolUnit
 from ..hdl.reorder import ReorderParameters, ReorderUnit
 from ..hdl.requantise import RequantiseParameters, RequantiseUnit
 from ..hdl.shuffle import ShuffleParameters, ShuffleUnit
-from ..hdl.sparse import SparseMatrixVectorUnit, SparseParameters
+from ..hdl.sparse import HashParameters, LfsrParameters, SparseMatrixVectorUnit, SparseParameters
 from ..hdl.split import SplitParameters, SplitUnit
 from ..hdl.table import TableParameters, TableUnit
 from ..hdl.threshold import ThresholdParameters, ThresholdUnit
@@ -33,9 +33,10 @@ __all__ = ["KINDS", "Parameters", "built_otherwise", "fixed", "loadable", "make"
 
 Parameters = (
     AddParameters | ArgMaxParameters | ConcatParameters | DepthwiseParameters | FifoParameters | ForkParameters
-    | MatrixVectorParameters | ParallelWindowParameters | PoolParameters | ReorderParameters | RequantiseParameters
-    | ShuffleParameters | SparseParameters | SplitParameters | TableParameters | ThresholdParameters
-    | UpsampleParameters | WeightStreamerParameters | WidthParameters | WindowParameters)
+    | HashParameters | LfsrParameters | MatrixVectorParameters | ParallelWindowParameters | PoolParameters
+    | ReorderParameters | RequantiseParameters | ShuffleParameters | SparseParameters | SplitParameters
+    | TableParameters | ThresholdParameters | UpsampleParameters | WeightStreamerParameters | WidthParameters
+    | WindowParameters)
 
 KINDS = {
     AddParameters: "add",
@@ -44,6 +45,8 @@ KINDS = {
     DepthwiseParameters: "depthwise",
     FifoParameters: "fifo",
     ForkParameters: "fork",
+    HashParameters: "sparse",
+    LfsrParameters: "sparse",
     MatrixVectorParameters: "matrix_vector",
     ParallelWindowParameters: "window",
     PoolParameters: "pool",
@@ -65,6 +68,7 @@ KINDS = {
 _BLIND = {ConcatParameters: ConcatUnit, ForkParameters: ForkUnit, ReorderParameters: ReorderUnit,
           ShuffleParameters: ShuffleUnit, SplitParameters: SplitUnit, UpsampleParameters: UpsampleUnit}
 _OTHERS = {AddParameters: AddUnit, ArgMaxParameters: ArgMaxUnit, DepthwiseParameters: DepthwiseUnit,
+           HashParameters: SparseMatrixVectorUnit, LfsrParameters: SparseMatrixVectorUnit,
            MatrixVectorParameters: MatrixVectorUnit, ParallelWindowParameters: ParallelWindowUnit,
            PoolParameters: PoolUnit, RequantiseParameters: RequantiseUnit, SparseParameters: SparseMatrixVectorUnit,
            TableParameters: TableUnit, ThresholdParameters: ThresholdUnit, WeightStreamerParameters: WeightStreamer,
