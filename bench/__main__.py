@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-RUNS = ("lut_per_lane", "compile", "golden", "simulators", "cnv", "folding", "cost_model", "zoo", "scale",
+RUNS = ("lut_per_lane", "compile", "golden", "simulators", "cnv", "folding", "cost_model", "zoo", "scale", "coded",
         "accuracy digits-w1a1 tfc-w1a1 sfc-w1a1")
 
 
