@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from amaranth.back import rtlil
@@ -24,7 +24,7 @@ from ..hdl.width import WidthParameters
 from .dataflow import Dataflow, Stage
 from .stream import Edge
 
-__all__ = ["Accelerator", "Memories", "convert", "convert_all", "emit", "module_name"]
+__all__ = ["Accelerator", "Memories", "convert", "convert_all", "emit", "emit_unit", "module_name"]
 
 # Words a Verilog identifier must not be; the names that we make are checked against them.
 _RESERVED = frozenset(("module endmodule input output wire reg assign always initial begin end if else case for while "
@@ -68,6 +68,7 @@ class Memories:
 
     unit: str
     files: dict[str, str]
+    shared: list[tuple[str, Any]] = field(default_factory=list)
 
     def memory_file(self, name: str, words, width: int) -> str:
         """A ROM's module (``hdl.rom``)."""
@@ -76,6 +77,12 @@ class Memories:
     def loadable_file(self, name: str, words, width: int) -> str:
         """The module of a memory that can be loaded (``hdl.weights``)."""
         return self._file(_RAM, name, words, width)
+
+    def shared_module(self, name: str, component) -> str:
+        """The module of components that are equal (``hdl.shared``); it comes in the unit's own file."""
+        module = f"{self.unit}_{name}"
+        self.shared.append((module, component))
+        return module
 
     def _file(self, text: str, name: str, words, width: int) -> str:
         module = f"{self.unit}_{name}"
@@ -201,6 +208,13 @@ def emit(dataflow: Dataflow, name: str, *, progress: Callable[[str], None] = lam
     return dict(sorted(files.items()))
 
 
+def emit_unit(component, name: str) -> dict[str, str]:
+    """The Verilog and memory files of one unit alone, by name; ``NAME.v`` holds the module ``NAME``."""
+    files: dict[str, str] = {}
+    files[f"{name}.v"] = convert(component, name, Memories(name, files))
+    return dict(sorted(files.items()))
+
+
 def _modules(dataflow: Dataflow, name: str) -> Iterator[tuple[Stage, str, bool]]:
     """Each stage, its module's name, and whether the module is new: equal FIFOs and converters share one."""
     seen: set[str] = set()
@@ -235,16 +249,25 @@ def convert_all(components: Iterable[tuple[str, Any, Any]]) -> dict[str, str]:
     """
     # Amaranth's own Yosys, of a pinned version, whatever the system has.
     os.environ["AMARANTH_USE_YOSYS"] = "builtin"
-    names, texts = [], []
-    for name, component, platform in components:
-        names.append(name)
+    texts: list[str] = []
+    file_of: dict[str, str] = {}
+
+    def add(file: str, name: str, component, platform) -> None:
         texts.append(rtlil.convert(component, name=name, platform=platform, emit_src=False))
+        file_of[name] = file
+        if isinstance(platform, Memories):
+            while platform.shared:
+                module, first = platform.shared.pop(0)
+                add(file, module, first, platform)
+
+    for name, component, platform in components:
+        add(name, name, component, platform)
     whole = _convert_rtlil_text("\n".join(texts), strip_internal_attrs=True)
     generator, _, modules = whole.partition("\n\n")
-    parts: dict[str, list[str]] = {name: [generator] for name in names}
+    parts: dict[str, list[str]] = {file: [generator] for file in file_of.values()}
     for module in re.split(r"(?m)^(?=(?:\(\*.*\*\)\n)*module )", modules):
         found = re.search(r"(?m)^module \\?([^\s.(]+)", module)
         if found:
             # A submodule of unit X is called X.NAME.
-            parts[found[1]].append(module.strip("\n"))
+            parts[file_of[found[1]]].append(module.strip("\n"))
     return {name: "\n\n".join(part) + "\n" for name, part in parts.items()}

@@ -12,6 +12,7 @@ from amaranth.lib.wiring import In, Out
 
 from .lanes import integer_stream
 from .lnzd import NonZeroColumns
+from .shared import add_equal
 from .sparse_element import Element
 from .sparse_hash import HashIndex, HashParameters
 from .sparse_index import Index
@@ -56,13 +57,9 @@ class SparseMatrixVectorUnit(Unit):
         m = Module()
         p = self._parameters
         index = INDEXES[type(p)](p, platform)
-        columns, drain = NonZeroColumns(m, self.i, p.columns), Drain(m, p)
-        elements = []
-        for k in range(p.elements):
-            m.submodules[f"element{k}"] = inside = Module()
-            elements.append(Element(inside, p, index, drain, k))
-        add_pointer_stage(m, columns, index, [element.i for element in elements])
-        worked = Signal(2, name="worked")
-        m.d.comb += [worked[b].eq(Cat(element.works[b] for element in elements).any()) for b in range(2)]
-        drain.make(self.o, [element.sums for element in elements], worked)
+        elements = add_equal(m, platform, lambda: Element(p, index), p.elements, name="element")
+        for number, element in enumerate(elements):
+            index.feed(m, number, element)
+        add_pointer_stage(m, NonZeroColumns(m, self.i, p.columns), index, [element.i for element in elements])
+        Drain(m, p, self.o, [element.drain for element in elements])
         return m

@@ -12,6 +12,7 @@ from functools import cached_property
 import numpy as np
 from amaranth.hdl import *
 from amaranth.lib import data
+from amaranth.lib.wiring import In, Out
 
 from ..coding.xxhash32 import PRIMES, Hash
 from .counter import below
@@ -86,6 +87,8 @@ class HashIndex(Index):
     def __init__(self, parameters: HashParameters, platform):
         super().__init__(parameters, platform)
         self.item = data.StructLayout({"column": 32})
+        self.members = {"begin": In(32), "final": In(below(parameters.slots)),
+                        "place": Out(below(parameters.index.bank_size)), "real": In(parameters.weight.bits)}
 
     def columns(self, m: Module, column, enters) -> list[tuple[Value, list]]:
         """The column times the third prime, for all elements."""
@@ -95,25 +98,34 @@ class HashIndex(Index):
         m.d.comb += product.eq(held * PRIMES[2])
         return [(Const(int(count > 0)), [product]) for count in self._parameters.counts[0]]
 
-    def walk(self, m: Module, element: int) -> Walk:
+    def feed(self, m: Module, number: int, element) -> None:
+        """What the hash makes of its seed, its length and the element's first row; its last row; its real weights."""
+        p = self._parameters
+        m.d.comb += [
+            element.begin.eq(p.index.seed + PRIMES[4] + 8 + number * PRIMES[2] & _MASK),
+            element.final.eq(max(0, int(p.counts[0, number]) - 1)),
+            element.real.eq(add_rom(m, self._platform, p.words_of(number), p.weight.bits, element.place, 1,
+                                    name=f"weights{number}")),
+        ]
+
+    def walk(self, m: Module, element) -> Walk:
         return _HashWalk(m, self._platform, self._parameters, element)
 
 
 class _HashWalk(Walk):
     """One slot after another."""
 
-    def __init__(self, m: Module, platform, parameters: HashParameters, element: int):
+    def __init__(self, m: Module, platform, parameters: HashParameters, element):
         self._m, self._platform, self._parameters, self._element = m, platform, parameters, element
         self._slot = Signal(below(parameters.slots), name="slot", reset_less=True)
         # What the hash makes of its seed, its length and the row: the state before the first rotation.
         self._row = Signal(32, name="row_hash", reset_less=True)
         self._column = Signal(32, name="column_hash", reset_less=True)
         self.last = Signal(name="last_entry")
-        m.d.comb += self.last.eq(self._slot == max(0, int(parameters.counts[0, element]) - 1))
+        m.d.comb += self.last.eq(self._slot == element.final)
 
     def begin(self, item) -> list:
-        start = self._parameters.index.seed + PRIMES[4] + 8 + self._element * PRIMES[2]
-        return [self._slot.eq(0), self._row.eq(start & _MASK), self._column.eq(item.column)]
+        return [self._slot.eq(0), self._row.eq(self._element.begin), self._column.eq(item.column)]
 
     def step(self) -> list:
         step = self._parameters.elements * PRIMES[2] & _MASK
@@ -137,12 +149,10 @@ class _HashWalk(Walk):
         hashed, negative = Signal(32, name="hashed"), Signal(name="negative", reset_less=True)
         m.d.comb += hashed.eq(state ^ state >> 16)
         m.d.sync += negative.eq(hashed[31])
-        address = Signal(below(p.index.bank_size), name="weight_address")
-        m.d.comb += address.eq(hashed[: (p.index.bank_size - 1).bit_length()])
+        m.d.comb += self._element.place.eq(hashed[: (p.index.bank_size - 1).bit_length()])
         shape = Shape(p.weight.bits, p.weight.signed)
         real, weight = Signal(shape, name="real_weight"), Signal(shape, name="weight", reset_less=True)
-        m.d.comb += real.eq(add_rom(m, self._platform, p.words_of(self._element), p.weight.bits, address, 1,
-                                    name=f"weights{self._element}"))
+        m.d.comb += real.eq(self._element.real)
         m.d.sync += weight.eq(Mux(negative, -real, real))
         slot = self._slot
         for stage in range(1, p.stages + 1):

@@ -8,15 +8,17 @@ and finds the slot and the weight of each.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import Any
 
 from amaranth.hdl import *
 from amaranth.lib import data
+from amaranth.lib.wiring import In, Out
 
 from .counter import below
 from .rom import add_rom
 from .sparse_parameters import StoredWeights
 
-__all__ = ["Index", "StoredWalk", "Walk"]
+__all__ = ["Index", "StoredIndex", "StoredWalk", "Walk"]
 
 
 class Index(ABC):
@@ -26,9 +28,12 @@ class Index(ABC):
     ----------
     item : data.StructLayout
         What an element is told of a column.
+    members : dict
+        Ports of an element, for what differs among elements: those are equal.
     """
 
     item: data.StructLayout
+    members: dict[str, Any]
 
     def __init__(self, parameters, platform):
         self._parameters, self._platform = parameters, platform
@@ -42,8 +47,27 @@ class Index(ABC):
         """
 
     @abstractmethod
-    def walk(self, m: Module, element: int) -> Walk:
+    def feed(self, m: Module, number: int, element) -> None:
+        """Serve the ``members`` of element ``number``."""
+
+    @abstractmethod
+    def walk(self, m: Module, element) -> Walk:
         """What goes through the entries of an element; ``m`` is its module."""
+
+
+class StoredIndex(Index):
+    """An index of weights that are stored: each element has a memory of entries."""
+
+    def __init__(self, parameters: StoredWeights, platform):
+        super().__init__(parameters, platform)
+        self.members = {"row": Out(below(parameters.entry_words)), "row_reads": Out(1),
+                        "row_data": In(parameters.read_width * parameters.entry_bits)}
+
+    def feed(self, m: Module, number: int, element) -> None:
+        words = self._parameters.entries_of(number)
+        read = add_rom(m, self._platform, words, len(element.row_data), element.row, element.row_reads,
+                       name=f"entries{number}")
+        m.d.comb += element.row_data.eq(read)
 
 
 class Walk(ABC):
@@ -81,7 +105,7 @@ class StoredWalk(Walk):
         It is its item's first.
     """
 
-    def __init__(self, m: Module, platform, parameters: StoredWeights, element: int, address_bits: int):
+    def __init__(self, m: Module, platform, parameters: StoredWeights, element, address_bits: int):
         self._m, self._platform, self._parameters, self._element = m, platform, parameters, element
         self.address = Signal(address_bits, name="address", reset_less=True)
         self.first = Signal(name="first", reset_less=True)
@@ -95,22 +119,20 @@ class StoredWalk(Walk):
         """The slot's register, written in cycle 2: ``entry`` was picked out, and ``works`` and ``first`` are its."""
 
     def weigh(self, works) -> tuple[Value, Value]:
-        m, p, k = self._m, self._parameters, self._element
+        m, p, element = self._m, self._parameters, self._element
         # Cycle 0: read the memory, where a word or an item begins. Its output register keeps the word.
         lane_bits = (p.read_width - 1).bit_length()
         place = self.address[:lane_bits] if lane_bits else Const(0, 1)
-        row = Signal(below(p.entry_words), name="row")
-        m.d.comb += row.eq(self.address[lane_bits:])
-        reads = Signal(name="reads")
-        m.d.comb += reads.eq(works & (self.first | (place == 0)))
-        word = Signal(p.read_width * p.entry_bits, name="entry_word")
-        m.d.comb += word.eq(add_rom(m, self._platform, p.entries_of(k), len(word), row, reads, name=f"entries{k}"))
+        m.d.comb += [
+            element.row.eq(self.address[lane_bits:]),
+            element.row_reads.eq(works & (self.first | (place == 0))),
+        ]
         lane, first1 = Signal.like(place, name="lane", reset_less=True), Signal(name="first1", reset_less=True)
         m.d.sync += [lane.eq(place), first1.eq(self.first)]
 
         # Cycle 1: pick the entry.
         entry, first2 = Signal(p.entry_bits, name="entry", reset_less=True), Signal(name="first2", reset_less=True)
-        m.d.sync += [entry.eq(word.word_select(lane, p.entry_bits)), first2.eq(first1)]
+        m.d.sync += [entry.eq(element.row_data.word_select(lane, p.entry_bits)), first2.eq(first1)]
         works1, works2 = Signal(name="walks1"), Signal(name="walks2")
         m.d.sync += [works1.eq(works), works2.eq(works1)]
 
@@ -129,5 +151,5 @@ class StoredWalk(Walk):
                         m.d.sync += weight.eq(value)
         else:
             m.d.comb += weight.eq(add_rom(m, self._platform, p.codebook_words, p.weight.bits, code, 1,
-                                          name=f"codebook{self._element}"))
+                                          name="codebook"))
         return weight

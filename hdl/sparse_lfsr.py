@@ -15,7 +15,7 @@ from amaranth.lib import data
 
 from ..coding.lfsr import Lfsr, advanced, linear
 from .counter import below, wrapping_add
-from .sparse_index import Index, StoredWalk, Walk
+from .sparse_index import StoredIndex, StoredWalk, Walk
 from .sparse_parameters import StoredWeights
 
 __all__ = ["LfsrIndex", "LfsrParameters"]
@@ -78,7 +78,7 @@ def _linear(images: np.ndarray, value, added: int = 0) -> Value:
     return Cat(*bits)
 
 
-class LfsrIndex(Index):
+class LfsrIndex(StoredIndex):
     """Shift registers: an item says where a column's entries are, and the register at its beginning."""
 
     def __init__(self, parameters: LfsrParameters, platform):
@@ -102,14 +102,14 @@ class LfsrIndex(Index):
             found.append((Const(1), [start, state]))
         return found
 
-    def walk(self, m: Module, element: int) -> Walk:
+    def walk(self, m: Module, element) -> Walk:
         return _LfsrWalk(m, self._platform, self._parameters, element)
 
 
 class _LfsrWalk(StoredWalk):
     """As many entries as are kept; the register steps from one to the next."""
 
-    def __init__(self, m: Module, platform, parameters: LfsrParameters, element: int):
+    def __init__(self, m: Module, platform, parameters: LfsrParameters, element):
         super().__init__(m, platform, parameters, element, parameters.pointer_bits)
         self._lfsr = parameters.index
         self._state = Signal(self._lfsr.width, name="state", reset_less=True)

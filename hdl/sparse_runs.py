@@ -7,13 +7,13 @@ from amaranth.lib import data
 
 from .counter import below
 from .rom import add_rom
-from .sparse_index import Index, StoredWalk, Walk
+from .sparse_index import StoredIndex, StoredWalk, Walk
 from .sparse_matrix import SparseParameters
 
 __all__ = ["RunsIndex"]
 
 
-class RunsIndex(Index):
+class RunsIndex(StoredIndex):
     """The memories' index: pointers in two banks, entries in a memory for each element (EIE, section 4)."""
 
     def __init__(self, parameters: SparseParameters, platform):
@@ -48,14 +48,14 @@ class RunsIndex(Index):
             found.append((present, [start, end]))
         return found
 
-    def walk(self, m: Module, element: int) -> Walk:
+    def walk(self, m: Module, element) -> Walk:
         return _RunsWalk(m, self._platform, self._parameters, element)
 
 
 class _RunsWalk(StoredWalk):
     """Entries one after another in the memory, from the item's start to its end; each says where its row is."""
 
-    def __init__(self, m: Module, platform, parameters: SparseParameters, element: int):
+    def __init__(self, m: Module, platform, parameters: SparseParameters, element):
         super().__init__(m, platform, parameters, element, parameters.pointer_bits)
         self._final = Signal(parameters.count_bits, name="final", reset_less=True)
         m.d.comb += self.last.eq(self.address[: parameters.count_bits] == self._final)

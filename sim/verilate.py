@@ -27,9 +27,10 @@ __all__ = ["Sources", "Tap", "cache_folder", "verilate"]
 
 # What Yosys' Verilog, as Amaranth emits it, trips over by design; anything else that Verilator warns of is an error.
 _WAIVED = ("CASEINCOMPLETE", "CASEOVERLAP", "CMPCONST", "UNOPTFLAT", "UNSIGNED", "WIDTHEXPAND", "WIDTHTRUNC")
+# Functions are split where g++ would take minutes: its time rises faster than their length.
 # Whether what is undefined is zero or random is chosen when a simulation is opened, so one build serves both.
 _VERILATOR_FLAGS = ("--cc", "--prefix", "V", "--no-timing", "-O3", "--x-initial", "unique", "--x-assign", "unique",
-                    "--output-split", "20000", *(f"-Wno-{lint}" for lint in _WAIVED))
+                    "--output-split", "20000", "--output-split-cfuncs", "5000", *(f"-Wno-{lint}" for lint in _WAIVED))
 # -fno-gnu-unique: else inline statics would be shared among all libraries of the process.
 _CXX_FLAGS = ("-std=c++20", "-fPIC", "-fvisibility=hidden", "-fno-gnu-unique", "-DVL_TIME_CONTEXT", "-DVERILATOR=1",
               "-DVL_USER_FATAL", "-DVL_USER_WARN", "-DVL_USER_FINISH", "-DVM_COVERAGE=0", "-DVM_SC=0", "-DVM_TIMING=0",

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pytest
 
-from gatewright.sim import dataflow
+from gatewright.compiler.emit import emit_unit
+from gatewright.sim import dataflow, verilated
 from gatewright.sim.network import Network, Unit
 
 
@@ -173,3 +174,32 @@ def check_engine(check_unit):
         return check_unit.from_words(got, p.rows, p.lanes_out, p.output.bits, p.output.signed)
 
     return check
+
+
+class Verilated:
+    """A unit's Verilog in Verilator; called, it is the ``run`` of ``check_engine``, after a reset."""
+
+    def __init__(self, unit, **options):
+        files = {name: text.encode() for name, text in emit_unit(unit, "engine").items()}
+        self.library = verilated.build(verilated.Sources(files), "engine", **options)
+        self.simulation = self.library.open()
+
+    def __call__(self, unit, words, offers, accepts, outputs, max_cycles=1_000_000):
+        self.simulation.reset()
+        run = self.cut(words, offers, accepts, outputs, max_cycles)
+        assert run.finished
+        assert not run.unstable
+        got = [int.from_bytes(word.tobytes(), "little") for word in run.outputs]
+        return got, run.times["i"].tolist(), run.times["o"].tolist()
+
+    def cut(self, words, offers, accepts, outputs, max_cycles):
+        """A run that may end unfinished."""
+        size = -(-self.library.input_bits // 8)
+        rows = np.frombuffer(b"".join(word.to_bytes(size, "little") for word in words), np.uint8).reshape(-1, size)
+        return self.simulation.run(rows, outputs, max_cycles=max_cycles, offers=np.array(offers, np.uint8),
+                                   accepts=np.array(accepts, np.uint8), times=("i", "o"))
+
+
+@pytest.fixture(scope="session")
+def in_verilator():
+    return Verilated
