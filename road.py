@@ -35,12 +35,17 @@ def train_recipe(name: str, output: Path, *, data: Path | None, test_data: Path 
     for path in (output, test_data):
         check_file(path)
     trained = quant.train(recipe, data=data, epochs=epochs, seed=seed, console=console)
-    quant.export(trained.module, output, (1, *recipe.shape), quant.metadata(recipe))
+    quant.export(trained.module, output, (1, *recipe.shape), quant.metadata(recipe),
+                 notes=trained.compressed.notes if trained.compressed else None)
     if test_data is not None:
         split = quant.load(recipe.dataset, data)
         with test_data.open("wb") as file:  # a name given to NumPy would gain an ending
             np.savez_compressed(file, x=split.x_test, y=split.y_test)
     console.print(quant.summary(trained))
+    if trained.compressed is not None:
+        console.print(quant.steps_table(trained.compressed), quant.layers_table(trained.compressed))
+        for line in quant.remarks(trained.compressed):
+            console.print(line, highlight=False)
     declared = f"--input {recipe.input_type} --input-scale {recipe.input_scale}"
     console.print(f"written to [bold]{output}[/]; next: gatewright build {output} {declared} -o DIR", highlight=False,
                   soft_wrap=True)

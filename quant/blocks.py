@@ -15,9 +15,10 @@ __all__ = ["conv_block", "dense_block", "dense_layers", "global_average", "logit
 _NAMES = {QuantHardTanh: "tanh", QuantIdentity: "sign", QuantReLU: "relu"}
 
 
-def dense_block(inputs: int, outputs: int, weights: int, act: nn.Module, *, dropout: float = 0.0) -> nn.Sequential:
+def dense_block(inputs: int, outputs: int, weights: int, act: nn.Module, *, dropout: float = 0.0,
+                norm: type[nn.Module] = nn.BatchNorm1d) -> nn.Sequential:
     """Linear with weights of so many bits, batch norm, the quantiser ``act``, and dropout."""
-    return _named(linear=linear(inputs, outputs, weights), norm=nn.BatchNorm1d(outputs), **_act(act),
+    return _named(linear=linear(inputs, outputs, weights), norm=norm(outputs), **_act(act),
                   dropout=nn.Dropout(dropout) if dropout else None)
 
 
@@ -34,14 +35,14 @@ def dense_layers(sizes: Sequence[int], weights: int, act: Callable[[], nn.Module
 
 
 def conv_block(inputs: int, outputs: int, kernel: int, weights: int, act: nn.Module | None = None, *, dims: int = 2,
-               pool: int = 0, **how) -> nn.Sequential:
+               pool: int = 0, norm: type[nn.Module] | None = None, **how) -> nn.Sequential:
     """Convolution (:func:`.layers.conv` takes ``how``), batch norm, the quantiser ``act``, and max pooling by ``pool``.
 
     Without ``act``, a quantiser shared with other branches is to follow.
     """
     return _named(
         conv=conv(inputs, outputs, kernel, weights, dims=dims, **how),
-        norm=(nn.BatchNorm1d if dims == 1 else nn.BatchNorm2d)(outputs),
+        norm=(norm or (nn.BatchNorm1d if dims == 1 else nn.BatchNorm2d))(outputs),
         **_act(act),
         pool=(nn.MaxPool1d if dims == 1 else nn.MaxPool2d)(pool) if pool else None,
     )

@@ -21,6 +21,12 @@ from .recipe import Recipe
 
 __all__ = ["export", "metadata"]
 
+#: The metadata entry of a node that quantises weights, for what these alone cannot tell: JSON, its keys sorted, as
+#: ``{"elements": 8, "kept": 5, "kind": "lfsr", "seed": 1}`` (``coding.lfsr``: where weights are) or
+#: ``{"kind": "hash", "seed": 3, "size": 1024}`` (``coding.xxhash32``: which are equal), weights taken as a matrix of
+#: outputs by inputs. It is a hint: a compiler holds it against the weights.
+INDEX = "gatewright.index"
+
 _ROLES = {
     "BatchNormalization": ("x", "scale", "bias", "mean", "variance"),
     "BipolarQuant": ("latent", "scale"),
@@ -39,13 +45,16 @@ def metadata(recipe: Recipe) -> dict[str, str]:
 
 
 def export(
-    module: nn.Module, path: str | Path, input_shape: Sequence[int], properties: Mapping[str, str] | None = None
+    module: nn.Module, path: str | Path, input_shape: Sequence[int], properties: Mapping[str, str] | None = None,
+    *, notes: Mapping[str, str] | None = None,
 ) -> Path:
     """Export ``module`` in eval mode to ``path`` as QONNX with float32 input ``input`` of ``input_shape``.
 
     Quantisers are ``qonnx.custom_op.general`` BipolarQuant and Quant, weights stored latent. ``properties`` become the
-    model's metadata. The file appears by rename; an interrupted run leaves the previous one. The module itself and
-    torch's random state are left as they were. Raises ``UserError`` when the file cannot be written.
+    model's metadata. ``notes``, by the paths of layers, go to the nodes that quantise their weights, as the metadata
+    entry ``gatewright.index``. The file appears by rename; an interrupted run leaves the previous one. The module
+    itself and torch's random state are left as they were. Raises ``UserError`` when the file cannot be written and
+    ``ValueError`` if a note is for no layer with quantised weights.
     """
     path = Path(path)
     if not path.parent.is_dir():
@@ -55,6 +64,11 @@ def export(
 
         exported = export_qonnx(module, args=torch.zeros(*input_shape), dynamo=True, optimize=True)
     _clean(exported, properties or {})
+    for name, text in sorted((notes or {}).items()):
+        nodes = [node for node in exported.graph.node if node.name == f"{name}.weight" and "Quant" in node.op_type]
+        if not nodes:
+            raise ValueError(f"a note must be for a layer with quantised weights, not {name!r}")
+        nodes[0].metadata_props.add(key=INDEX, value=text)
     _write(path, exported.SerializeToString(deterministic=True))
     return path
 

@@ -6,8 +6,11 @@ of fewer than 2^24 units. So torch, ``qonnx`` and the hardware meet on every inp
 
 from __future__ import annotations
 
+from typing import TypeAlias, cast
+
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import ParametrizationList, is_parametrized
 
 from .environment import quiet
 
@@ -19,11 +22,12 @@ with quiet():  # brevitas warns of optional packages when imported
     from brevitas.quant.fixed_point import Int8WeightPerChannelFixedPoint
     from brevitas.quant.solver import ActQuantSolver, WeightQuantSolver
 
-__all__ = ["QUANTISERS", "WEIGHTED", "TensorNorm", "activation", "clip_weights", "conv", "hard_tanh", "linear", "relu",
-           "sign", "signed", "symmetric"]
+__all__ = ["QUANTISERS", "WEIGHTED", "RisingNorm1d", "RisingNorm2d", "TensorNorm", "Weighted", "activation",
+           "clip_weights", "conv", "hard_tanh", "latent", "linear", "relu", "sign", "signed", "symmetric"]
 
 #: Layers with quantised weights, and activation quantisers.
 WEIGHTED = (QuantConv1d, QuantConv2d, QuantLinear)
+Weighted: TypeAlias = QuantConv1d | QuantConv2d | QuantLinear
 QUANTISERS = (QuantHardTanh, QuantIdentity, QuantReLU)
 
 
@@ -137,13 +141,31 @@ class TensorNorm(nn.Module):
         return (x - mean) / torch.sqrt(variance + self.eps) * self.weight + self.bias
 
 
+class RisingNorm1d(nn.BatchNorm1d):
+    """Batch norm whose slopes :func:`clip_weights` keeps positive.
+
+    Where a channel falls, a compiler negates its weights: those of a layer with few distinct values had twice as many.
+    """
+
+
+class RisingNorm2d(nn.BatchNorm2d):
+    """:class:`RisingNorm1d` for images."""
+
+
+def latent(layer: Weighted) -> Tensor:
+    """What is learned for a layer's weights: they themselves, or what their parametrisation makes them of."""
+    if not is_parametrized(layer, "weight"):
+        return layer.weight
+    return cast(ParametrizationList, cast(nn.ModuleDict, layer.parametrizations)["weight"]).original
+
+
 def clip_weights(module: nn.Module) -> None:
-    """After each optimiser step: latent weights back into [-1, 1], the logits' slope kept positive."""
+    """After each optimiser step: latent weights back into [-1, 1], the slopes of rising norms kept positive."""
     with torch.no_grad():
         for layer in module.modules():
             if isinstance(layer, WEIGHTED):
-                layer.weight.clamp_(-1.0, 1.0)
-            elif isinstance(layer, TensorNorm):
+                latent(layer).clamp_(-1.0, 1.0)
+            elif isinstance(layer, (TensorNorm, RisingNorm1d, RisingNorm2d)):
                 layer.weight.clamp_(min=1e-3)
 
 

@@ -13,6 +13,8 @@ from .tasks import TASKS
 if TYPE_CHECKING:
     from torch import nn
 
+    from .compression.step import Step
+
 __all__ = ["Recipe"]
 
 
@@ -28,7 +30,9 @@ class Recipe:
     The learning rate follows half a cosine from ``learning_rate`` to nothing over ``epochs``, after ``warmup`` epochs
     of linear rise; training stops early after ``patience`` epochs without a better validation score, and the best
     epoch's weights are kept. ``shift`` moves each training image by up to so many pixels; ``validation`` of the
-    training images are held out. ``required`` is the test score in per cent that the recipe is held to, 0 for none.
+    training images are held out. ``weight_decay`` is Adam's (L2). ``compression`` are the steps that follow on the
+    trained network (:mod:`.compression`). ``required`` is the test score in per cent that the recipe is held to, 0 for
+    none.
     """
 
     name: str
@@ -48,6 +52,8 @@ class Recipe:
     seed: int = 0
     required: float = 0.0
     task: str = "classify"
+    weight_decay: float = 0.0
+    compression: tuple[Step, ...] = ()
 
     def __post_init__(self):
         for field in ("inputs", "epochs", "batch", "patience", "validation"):

@@ -12,7 +12,7 @@ from rich.console import Console
 from torch import nn
 
 from gatewright.errors import UserError
-from gatewright.quant import boundaries, data, recipes, summary, train, training, units
+from gatewright.quant import boundaries, data, recipes, summary, train, trainer, training, units
 from gatewright.quant.layers import QuantLinear
 
 
@@ -98,7 +98,7 @@ def test_early_stop_keeps_the_best_weights(monkeypatch):
     def run(validations, patience):
         scores = iter(validations)
         with monkeypatch.context() as patched:
-            patched.setattr(training, "accuracy", lambda *args: next(scores, 0.0))
+            patched.setattr(trainer, "score", lambda *args: next(scores, 0.0))
             return train(small(patience=patience), epochs=9, progress=False)
 
     soon, late = run([50, 40], 1), run([50, 40, 30, 20], 3)
@@ -117,10 +117,10 @@ def test_early_stop_keeps_the_best_weights(monkeypatch):
 def test_shifted_images_are_the_image_moved_over_black(channels):
     codes = np.arange(1, 10, dtype=np.uint8).reshape(1, *[1] * len(channels), 3, 3)
     codes = np.broadcast_to(codes, (64, *channels, 3, 3)).copy()
-    recipe = small(shift=1, batch=16, shape=(*channels, 9), input_scale=Fraction(1, 16))
+    batches = trainer.Batches(codes, np.zeros(64, np.int64), 16, (*channels, 9), 1 / 16, shift=1)
     torch.manual_seed(0)
     seen = set()
-    for x, _ in training._Batches(codes, np.zeros(64, np.int64), recipe):
+    for x, _ in batches:
         assert x.shape == (16, *channels, 9)
         pixels = (16 * x).reshape(16, -1, 9)
         assert torch.equal(pixels, pixels[:, :1].expand(pixels.shape))  # channels move together
@@ -174,7 +174,7 @@ def test_other_tasks_are_trained_and_scored_by_their_own_measure(name, width, mo
 
 
 def test_the_learning_rate_rises_then_falls_to_nothing():
-    rates = [training._rate(step, 4, 20) for step in range(21)]
+    rates = [trainer.rate(step, 4, 20) for step in range(21)]
     assert rates[:4] == [0.2, 0.4, 0.6, 0.8]
     assert rates[4] == 1.0
     assert all(a > b for a, b in itertools.pairwise(rates[4:]))

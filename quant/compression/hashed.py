@@ -1,0 +1,56 @@
+"""HashedNets: a layer's weights are few real ones, found by a hash of their places, so that no index is stored.
+
+Chen, Wilson, Tyree, Weinberger, Chen: "Compressing Neural Networks with the Hashing Trick", ICML 2015:
+V[i, j] = xi(i, j) w[h(i, j)]; :mod:`gatewright.coding.xxhash32` says which hashes.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import nn
+
+from ...coding.xxhash32 import hashed_index
+from ..layers import Weighted
+from .constrained import Hashed, constrain
+from .step import PerLayer, Step, per_layer
+
+if TYPE_CHECKING:
+    from ..trainer import Trainer
+
+__all__ = ["Hash", "hash_layer"]
+
+
+@dataclass(frozen=True)
+class Hash(Step):
+    """Give a layer ``size`` real weights, a power of two, and train them for ``epochs`` epochs.
+
+    Layers are numbered from ``seed`` in the module's order. They begin as near to the weights that were there as they
+    can. What the layer's file needs to say of it is noted.
+    """
+
+    size: PerLayer[int]
+    seed: int = 1
+    epochs: int = 10
+    learning_rate: float = 1e-3
+
+    def apply(self, module: nn.Module, data: Trainer) -> None:
+        for number, (layer, size) in enumerate(per_layer("size", self.size, module).items()):
+            hash_layer(layer, size, self.seed + number)
+        data.fit(module, self.epochs, self.learning_rate, title="hashed")
+
+
+def hash_layer(layer: Weighted, size: int, seed: int) -> None:
+    """Turn a layer (weights ``[outputs, ...]``, a matrix of outputs by inputs) into a hashed one.
+
+    Raises ``ValueError`` if ``size`` is no power of two.
+    """
+    rows, columns = layer.weight.flatten(1).shape
+    index, sign = hashed_index(np.arange(rows)[:, None], np.arange(columns), size, seed)
+    shape = layer.weight.shape
+    constrain(layer, Hashed(torch.from_numpy(index).reshape(shape), torch.from_numpy(sign).reshape(shape), size,
+                            json.dumps({"kind": "hash", "seed": seed, "size": size})))
