@@ -11,15 +11,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 from amaranth.hdl import *
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from ..coding.coded import LENGTH_BITS, WORD, Layout
 from ..coding.huffman import Huffman
-from .counter import below, lookup, wrapping_counter
+from .counter import below, lookup
+from .huffman_tables import Table, TableBuilder
 from .lanes import word_stream
 
 __all__ = ["CodedWord", "HuffmanDecoder", "HuffmanParameters"]
@@ -81,28 +80,6 @@ class HuffmanParameters:
         return 0 if self.tables is not None else sum(self.layout.longest << bits for bits in self.layout.tables)
 
 
-class _Table:
-    """The limits, bases and order of one code; registers and a memory, or constants."""
-
-    def __init__(self, m: Module, number: int, bits: int, longest: int, code: Huffman | None):
-        self.bits, init = bits, []
-        if code is None:
-            self.limits = [Signal(length + 1, name=f"limit{number}_{length}") for length in range(1, longest + 1)]
-            self.bases = [Signal(bits, name=f"base{number}_{length}") for length in range(1, longest + 1)]
-        else:
-            ends = (code.firsts[1:] + np.bincount(code.lengths[code.order])[1:, None]).tolist()
-            firsts = code.firsts[1:].tolist()
-            while len(ends) < longest:
-                firsts.append([ends[-1][0] << 1, ends[-1][1]])
-                ends.append(firsts[-1])
-            self.limits = [Const(end, length + 1) for length, (end, _) in enumerate(ends, 1)]
-            self.bases = [Const((first - place) % (1 << bits), bits) for first, place in firsts]
-            init = code.order.tolist()
-        m.submodules[f"order{number}"] = memory = Memory(shape=bits, depth=1 << bits, init=init)
-        self.read = memory.read_port(domain="comb")
-        self.write = memory.write_port() if code is None else None
-
-
 class HuffmanDecoder(wiring.Component):
     """Words of 32 bits in, one symbol a cycle out, as long as words come.
 
@@ -138,7 +115,7 @@ class HuffmanDecoder(wiring.Component):
         m = Module()
         p = self._parameters
         loads = p.tables is None and bool(p.layout.tables)
-        tables = [_Table(m, number, bits, p.longest, p.tables[number] if p.tables is not None else None)
+        tables = [Table(m, number, bits, p.longest, p.tables[number] if p.tables is not None else None)
                   for number, bits in enumerate(p.layout.tables)]
         # What the parts below share.
         self._fire, self._failed, self._ended = Signal(name="fire"), Signal(name="fails"), Signal(name="ended")
@@ -176,7 +153,12 @@ class HuffmanDecoder(wiring.Component):
                 m.d.comb += self.o.payload.eq(each.read.data)
         m.d.comb += self.done.eq(self._settled & self._ended & (~full | self.o.ready))
         if loads:
-            self._build(m, tables, choice, in_lengths)
+            builder = TableBuilder(m, tables, p.layout.longest, self._fire & in_lengths, choice, self._failed)
+            m.d.comb += self._building.eq(builder.building)
+            with m.If(builder.fails):
+                m.d.comb += self._failed.eq(1)
+            with m.If(builder.ends):
+                m.d.sync += in_lengths.eq(0)
         return m
 
     def _buffer(self, m):
@@ -264,50 +246,3 @@ class HuffmanDecoder(wiring.Component):
                 m.d.comb += [choice.eq(code), base.eq(here), length.eq(number)]
         m.d.comb += found.eq(fits[-1])
         return choice, base, found
-
-    def _build(self, m, tables, choice, in_lengths):
-        """After a table's lengths: go through them once for each length, and note what has it."""
-        p = self._parameters
-        widest = max(each.bits for each in tables)
-        m.submodules.lengths = lengths = Memory(shape=LENGTH_BITS, depth=1 << widest, init=[])
-        write, read = lengths.write_port(), lengths.read_port(domain="comb")
-        at = Signal(below(len(tables)), name="built")
-        symbol = Signal(widest, name="build_symbol")
-        last_symbol = Signal()
-        m.d.comb += last_symbol.eq(symbol == lookup(m, at, [(1 << each.bits) - 1 for each in tables], name="symbols"))
-        reads = Signal()
-        m.d.comb += [
-            reads.eq(self._fire & in_lengths), write.en.eq(reads), write.addr.eq(symbol), write.data.eq(choice),
-            read.addr.eq(symbol),
-        ]
-        with m.If(reads | self._building):
-            m.d.sync += symbol.eq(Mux(last_symbol, 0, symbol + 1))
-        with m.If(reads & last_symbol):
-            m.d.sync += self._building.eq(1)
-        number, last_number = wrapping_counter(m, p.layout.longest, self._building & last_symbol, name="build_length")
-        code, place = Signal(p.layout.longest + 2, name="build_code"), Signal(widest + 1, name="build_place")
-        next_code, next_place, hit = Signal.like(code), Signal.like(place), Signal()
-        m.d.comb += [
-            hit.eq(self._building & (read.data == number + 1)),
-            next_code.eq(code + hit), next_place.eq(place + hit),
-        ]
-        with m.If(self._building):
-            m.d.sync += [code.eq(next_code << last_symbol), place.eq(next_place)]
-            for which, each in enumerate(tables):
-                with m.If(at == which):
-                    m.d.comb += [each.write.addr.eq(place), each.write.data.eq(symbol), each.write.en.eq(hit)]
-                    for length in range(1, p.longest + 1):
-                        # Beyond the layout's longest, codes would be as those of it, and there are none.
-                        with m.If(last_symbol & (number == min(length, p.layout.longest) - 1)):
-                            more = max(0, length - p.layout.longest)
-                            m.d.sync += [each.limits[length - 1].eq(next_code << more),
-                                         each.bases[length - 1].eq(next_code - next_place)]
-            with m.If(last_symbol & (next_code > (1 << number + 1))):
-                m.d.comb += self._failed.eq(1)
-            with m.If(last_symbol & last_number):
-                m.d.sync += [self._building.eq(0), code.eq(0), place.eq(0), at.eq(at + 1)]
-                with m.If(at == len(tables) - 1):
-                    m.d.sync += [in_lengths.eq(0), at.eq(0)]
-        with m.If(self._failed):
-            m.d.sync += [self._building.eq(0), code.eq(0), place.eq(0), at.eq(0), symbol.eq(0)]
-            m.d.sync += number.eq(0) if p.layout.longest > 1 else []

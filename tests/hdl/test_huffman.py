@@ -217,6 +217,19 @@ def test_lengths_that_are_no_prefix_code_are_flagged():
     assert [len(symbols) for symbols, _, _ in found] == [0, 12, 0, 12]
 
 
+def test_a_stream_may_end_anywhere_and_the_next_one_is_right():
+    """Also among the lengths, after the first table is built, or where a table's lengths are no code's."""
+    layout = Layout((Section(20, ((3, 0), (3, 1))),), 5)
+    entries = np.random.default_rng(5).integers(0, 8, (20, 2))
+    codes = [Huffman.of(column, 8, 5) for column in entries.T]
+    good = packed(coded(layout, [entries], codes, True))
+    wrong = [0x11111111, *good[1:]], [good[0], 0x11111111, *good[2:]]
+    for bad in (*(good[:count] for count in range(1, len(good))), *wrong):
+        found, _ = run(HuffmanParameters(layout), [bad, good, bad, bad, good])
+        assert [error for _, error, _ in found] == [True, False, True, True, False]
+        assert [found[k][0] for k in (1, 4)] == [entries.ravel().tolist()] * 2
+
+
 def test_resources_are_said():
     assert HuffmanParameters(LAYOUT, CODES).table_bits == 0
     loaded = HuffmanParameters(LAYOUT)
