@@ -154,6 +154,7 @@ def weights(
     from . import compiler
     from .compiler import coded as files
     from .compiler import loading
+    from .compiler.checked import layouts_of
 
     design = compiler.Design.open(folder)
     if files.is_coded(model):
@@ -165,7 +166,7 @@ def weights(
         other = compiler.load(model, input=declared, input_scale=scale)
         if coded:
             words, size = loading.write_coded(design, other, output)
-            plain = sum(-(-layout.plain_bits // 8) for layout in files.layouts_of(design).values())
+            plain = sum(-(-layout.plain_bits // 8) for layout in layouts_of(design.dataflow).values())
             console.print(f"{sum(map(len, words.values())):,} words for {len(words)} ports written to "
                           f"[bold]{output}[/]: {size:,} bytes instead of {plain:,}", highlight=False, soft_wrap=True)
             return

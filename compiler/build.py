@@ -24,6 +24,7 @@ import numpy as np
 
 from ..errors import UserError
 from . import report, testbench
+from .checked import emit_checked
 from .compiled import Compiled, compile_model, load
 from .edge import emit_axis
 from .float32 import Chain, Fork, Step
@@ -46,7 +47,7 @@ def write(design: Compiled, folder: Path, *, progress: Callable[[str], None] = l
         If the place holds something that is not a build, or cannot be written.
     """
     check_place(folder)
-    rtl = design.rtl(progress) | emit_axis(design.dataflow, design.name)
+    rtl = design.rtl(progress) | emit_axis(design.dataflow, design.name) | emit_checked(design.dataflow, design.name)
     if design.imported.source is None:
         raise ValueError("a design can be written only if its model was read from a file")
     # One file, external data included, and the same bytes whoever wrote the model.

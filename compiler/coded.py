@@ -20,34 +20,21 @@ from pathlib import Path
 import numpy as np
 
 from ..coding import coded
-from ..coding.coded import Layout
 from ..errors import UserError
 from .build import as_json
+from .checked import layouts_of
 from .compiled import Compiled
 
-__all__ = ["MAGIC", "identity_of", "is_coded", "layouts_of", "packed", "unpacked"]
+__all__ = ["MAGIC", "identity_of", "is_coded", "packed", "unpacked"]
 
 MAGIC = b"GWcoded\n"
 VERSION = 1
 _WORD = 4
 
 
-def layouts_of(design: Compiled) -> dict[str, Layout]:
-    """Of each unit that can be loaded, how its words are coded."""
-    found = {}
-    for stage in design.dataflow.loadable:
-        p = stage.parameters
-        # Few bits are coded together, so that also weights of one bit gain from a code.
-        field = getattr(p, "weight_bits", 1)
-        symbol = field * max(1, 6 // field) if field <= 8 else 8
-        found[stage.name] = getattr(p, "load_layout", None) or Layout.of_words(
-            len(p.load_words), p.load_bits, min(symbol, p.load_bits))
-    return found
-
-
 def identity_of(design: Compiled) -> str:
     """What a design must have in common with another to take the same files: its name, its ports, their words."""
-    return hashlib.sha256(repr((design.name, tuple(layouts_of(design).items()))).encode()).hexdigest()
+    return hashlib.sha256(repr((design.name, tuple(layouts_of(design.dataflow).items()))).encode()).hexdigest()
 
 
 def is_coded(path: Path) -> bool:
@@ -62,7 +49,8 @@ def is_coded(path: Path) -> bool:
 
 def packed(design: Compiled, words: dict[str, tuple[int, ...]], said: dict) -> bytes:
     """The file's bytes, for words by unit; ``said`` goes into the header."""
-    streams = {unit: coded.encode(layout, words[unit], f"load_{unit}") for unit, layout in layouts_of(design).items()}
+    layouts = layouts_of(design.dataflow)
+    streams = {unit: coded.encode(layout, words[unit], f"load_{unit}") for unit, layout in layouts.items()}
     ports = [{"port": f"load_{unit}", "words": len(stream)} for unit, stream in streams.items()]
     header = as_json(said | {"identity": identity_of(design), "ports": ports})
     parts = [MAGIC, VERSION.to_bytes(4, "little"), len(header).to_bytes(4, "little"), header]
@@ -97,7 +85,7 @@ def unpacked(design: Compiled, path: Path) -> tuple[dict[str, tuple[int, ...]], 
         names, identity, name = [str(port["port"]) for port in said["ports"]], said["identity"], said["design"]
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"has no header that can be read ({error})", where=str(path), remedy=again) from None
-    layouts = layouts_of(design)
+    layouts = layouts_of(design.dataflow)
     if identity != identity_of(design) or names != [f"load_{unit}" for unit in layouts]:
         raise UserError(f"is for another design ({name}), or for another folding of it", where=str(path),
                         remedy="name the build that it was made for, or make it anew for this one")

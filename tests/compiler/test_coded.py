@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import gatewright
-from gatewright.compiler.coded import identity_of, is_coded, layouts_of, unpacked
+from gatewright.compiler.checked import layouts_of
+from gatewright.compiler.coded import identity_of, is_coded, unpacked
 from gatewright.compiler.loading import unpack, write_coded, write_words
 from gatewright.errors import UserError
 
@@ -100,7 +101,7 @@ def test_pruned_weights_take_few_bits(builder, tmp_path):
                             name="big")
     design = gatewright.compile(model, folding="8x8", memory="loadable")
     _, size = write_coded(design, model, tmp_path / "big.gwc")
-    plain = sum(layout.plain_bits for layout in layouts_of(design).values()) // 8
+    plain = sum(layout.plain_bits for layout in layouts_of(design.dataflow).values()) // 8
     assert plain >= weights.size
     assert size < plain / 3
     assert is_coded(tmp_path / "big.gwc")
