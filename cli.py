@@ -96,7 +96,14 @@ def build(
         metavar="ice40|ecp5|xc7", help="The device family that costs are estimated for.")] = None,
     folding: Annotated[str | None, typer.Option(
         metavar="PExSIMD,…", help="Rows x columns a cycle for each layer in order, as in `16x49,8x8,8x8,10x8`, or a "
-        "JSON file of such pairs.")] = None,
+        "JSON file of such pairs. On other engines: `static:8x8`, `eie:ELEMENTSxLANESxLANES_OUT`.")] = None,
+    engine: Annotated[str, typer.Option(
+        metavar="auto|dense|static|eie|LAYER=…", help="What carries layers out: lanes for all weights, lanes that "
+        "leave out blocks of zeros, or a sparse engine; for all that can be, or for some as in `fc0=eie,conv1=dense`. "
+        "`auto` takes the cheapest that is fast enough, where at most half of the weights are not 0.")] = "auto",
+    balance: Annotated[bool | None, typer.Option(
+        "--balance/--no-balance", help="Deal out the rows of a layer to the elements of its sparse engine so that all "
+        "have about as much to do. By default where that helps and costs nothing.")] = None,
     input_type: Annotated[str | None, typer.Option(
         "--input", metavar="TYPE", help="What the accelerator takes: `uint8`, `int4`, `bipolar`, …; the model's input "
         "quantiser becomes thresholds on it. Without it: the codes of the model's first quantiser.")] = None,
@@ -125,7 +132,8 @@ def build(
     folders.check_place(output)
     loaded = compiler.load(model, input=input_type, input_scale=input_scale, name=name)
     design = compiler.compile(loaded, folding=folding, fps=fps, clock=clock, luts=luts, bram=bram, dsp=dsp,
-                              board=board, family=family, top1=top1, lut=lut, memory=weights)
+                              board=board, family=family, top1=top1, lut=lut, memory=weights, engine=engine,
+                              balance=balance)
     with _bar("build") as step:
         total = len(design.dataflow.stages) + 1
         done = iter(range(total + 1))

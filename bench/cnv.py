@@ -20,6 +20,7 @@ from rich.table import Table
 import gatewright
 from gatewright import quant
 from gatewright.compiler.dataflow import size
+from gatewright.compiler.engine import layer_cycles
 from gatewright.compiler.folding import parse
 from gatewright.compiler.lower import lower
 
@@ -46,7 +47,7 @@ def main() -> int:
         began = time.perf_counter()
         size(graph)
         sizing = time.perf_counter() - began
-        ideal = max(work.cycles(fold) for work, fold in zip(design.works, design.folds, strict=True))
+        ideal = max(map(layer_cycles, design.model.layers, design.works, design.folds))
         began = time.perf_counter()
         proof = design.verify(split.x_test[: options.frames])
         proving = time.perf_counter() - began

@@ -43,8 +43,8 @@ STORE = Path(__file__).with_name("cost_samples.json")
 ROOT = Path(__file__).resolve().parents[1]
 MODEL = ROOT / "boards" / "cost_model.json"
 SOURCES = (*sorted(ROOT.glob("hdl/*.py")), *(ROOT / name for name in (
-    "boards/family.py", "bench/cost_samples.py", "bench/cost_samples_trained.py", "compiler/emit.py",
-    "compiler/stream.py", "compiler/units.py")))
+    "boards/family.py", "bench/cost_samples.py", "bench/cost_samples_sparse.py", "bench/cost_samples_trained.py",
+    "compiler/emit.py", "compiler/stream.py", "compiler/units.py")))
 """What samples' Verilog is made by."""
 NAMES = ROOT / ".cost_samples.json"
 """The hash of each sample, so that as long as those files stay, a fit need not make Verilog."""

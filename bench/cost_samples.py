@@ -24,6 +24,7 @@ from gatewright.boards.numbers import Unit
 from gatewright.compiler.stream import Edge
 from gatewright.compiler.units import make
 from gatewright.hdl.argmax import ArgMaxParameters
+from gatewright.hdl.block_sparse import BlockSparseParameters
 from gatewright.hdl.concat import ConcatParameters
 from gatewright.hdl.depthwise import DepthwiseParameters
 from gatewright.hdl.fifo import FifoParameters
@@ -36,6 +37,9 @@ from gatewright.hdl.reorder import ReorderParameters
 from gatewright.hdl.requantise import RequantiseParameters
 from gatewright.hdl.rom import add_rom
 from gatewright.hdl.shuffle import ShuffleParameters
+from gatewright.hdl.sparse_hash import HashParameters
+from gatewright.hdl.sparse_lfsr import LfsrParameters
+from gatewright.hdl.sparse_matrix import SparseParameters
 from gatewright.hdl.table import TableParameters
 from gatewright.hdl.threshold import ThresholdParameters
 from gatewright.hdl.upsample import UpsampleParameters
@@ -44,6 +48,7 @@ from gatewright.hdl.width import WidthParameters
 from gatewright.hdl.window import WindowParameters
 from gatewright.hdl.window_parallel import ParallelWindowParameters
 
+from .cost_samples_sparse import blocks, engine, unstored
 from .cost_samples_trained import (
     depthwise,
     logs,
@@ -230,6 +235,9 @@ SAMPLES: dict[str, tuple[int, Callable[[Random, Family], Any]]] = {
     "arg_max": (8, lambda rng, family: ArgMaxParameters(logs(rng, 2, 100), logs(rng, 1, 10), random_type(rng, 4, 12))),
     "weights": (6, streamer),
     "whole": (24, whole),
+    "block sparse": (16, blocks),
+    "sparse engine": (24, engine),
+    "engine without index": (8, unstored),
 }
 """How many of each kind, and how one is drawn for a family."""
 
@@ -252,6 +260,8 @@ def _lane(parameters: Any, rng: Random) -> tuple[IntType, int]:
             return parameters.inputs[0], 1
         case MatrixVectorParameters():
             return parameters.input, parameters.simd
+        case BlockSparseParameters():
+            return parameters.input, parameters.matrix.simd
         case _:
             kind = getattr(parameters, "input", None)
             return kind if isinstance(kind, IntType) else IntType(rng.choice([1, 1, 2, 4, 8])), 1
@@ -278,6 +288,14 @@ def _text(parameters: Any) -> str:
         case DepthwiseParameters() as p:
             levels = 0 if p.thresholds is None else p.thresholds.shape[1]
             return f"{p.channels}x{p.taps} by {p.lanes} {p.arithmetic.kind} of {p.weight_bits} bits, {levels} levels"
+        case BlockSparseParameters() as p:
+            return (f"{p.phases} blocks of {p.matrix.pe}x{p.matrix.simd} in {p.matrix.rows}x{p.matrix.columns}, "
+                    f"{p.arithmetic.kind} of {p.arithmetic.bits} bits")
+        case SparseParameters() as p:
+            return (f"{p.elements} elements, {p.rows}x{p.columns}, {p.csc.entries} entries of {p.value_bits} + "
+                    f"{p.run_bits} bits, {p.lanes} lanes, {p.lanes_out} out, depth {p.depth}")
+        case HashParameters() | LfsrParameters() as p:
+            return f"{p.elements} elements, {p.rows}x{p.columns}, {p.index}"
         case ReorderParameters() as p:
             return f"{p.words_in} to {len(p.index)} words of {p.lanes}, depth {p.depth}"
         case ThresholdParameters() as p:

@@ -11,11 +11,12 @@ from typing import Any
 from .features_moves import MOVES
 from .features_points import POINTS
 from .features_rows import ROWS
+from .features_sparse import SPARSE
 from .numbers import Descriptions, Unit
 
 __all__ = ["DESCRIPTIONS", "describe"]
 
-DESCRIPTIONS: Descriptions = MOVES | POINTS | ROWS
+DESCRIPTIONS: Descriptions = MOVES | POINTS | ROWS | SPARSE
 """How each kind of unit is described."""
 
 

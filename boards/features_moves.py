@@ -17,7 +17,7 @@ from ..hdl.window_parallel import ParallelWindowParameters
 from .memory import Memory
 from .numbers import Descriptions, Number, Unit, address_bits
 
-__all__ = ["MOVES", "window"]
+__all__ = ["MOVES", "reorder", "window"]
 
 
 def _bits(count: int) -> float:
@@ -65,14 +65,21 @@ def _pool(p: PoolParameters, bits: int) -> Unit:
                          "count": _bits(p.taps) + (_bits(p.words) if outer else 0)}, memories)
 
 
+def reorder(depth: Number, words_in: Number, words_out: Number, *, lanes: Number, bits: int, freed: Number,
+            masked: bool = False) -> Unit:
+    """A unit that gives words in another order; numbers, or arrays. ``freed`` are bits of the words given back at once.
+    """
+    ring = _ring(depth, words_in)
+    row = ring["counts"] / 2 + ring["address"] + freed + 2
+    return Unit("reorder", {"reorder": 1, **ring, "masked": bits * lanes * masked, "count": address_bits(words_out),
+                            "row": row}, (Memory(depth, bits * lanes, written=True), Memory(words_out, row)))
+
+
 def _reorder(p: ReorderParameters, bits: int) -> Unit:
     assert p.depth is not None
-    ring = _ring(p.depth, p.words_in)
     freed = int(np.diff(p.tables[1], prepend=0).max()).bit_length()
-    row = ring["counts"] / 2 + ring["address"] + freed + 2
-    return Unit("reorder", {"reorder": 1, **ring, "masked": bits * p.lanes * bool((p.index < 0).any()),
-                            "count": _bits(len(p.index)), "row": row},
-                (Memory(p.depth, bits * p.lanes, written=True), Memory(len(p.index), row)))
+    return reorder(p.depth, p.words_in, len(p.index), lanes=p.lanes, bits=bits, freed=freed,
+                   masked=bool((p.index < 0).any()))
 
 
 def _shuffle(p: ShuffleParameters, bits: int) -> Unit:

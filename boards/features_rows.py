@@ -136,12 +136,17 @@ def _lanes(layer: Layer, pe: Number, simd: Number) -> tuple[dict[str, Number], l
                 Product(pairs, packed_bits(lane), x), Product(pe % 2 * simd, x, w)]
 
 
-def matrix_vector(layer: Layer, pe: Number, simd: Number) -> Unit:
-    """A matrix-vector unit with PE x SIMD lanes, each a number or an array; or a depthwise one with PE lanes."""
+def matrix_vector(layer: Layer, pe: Number, simd: Number, blocks: Number | None = None) -> Unit:
+    """A matrix-vector unit with PE x SIMD lanes, each a number or an array; or a depthwise one with PE lanes.
+
+    If there are ``blocks``, it is a block-sparse one, which works on so many of PE x SIMD weights.
+    """
     pe, simd = np.asarray(pe), np.asarray(simd)
     lane, x = layer.lane, layer.lane.input.bits
     row_folds, column_folds = _ceil(layer.rows, pe), _ceil(layer.columns, simd)
     folds, words = row_folds * layer.groups, row_folds * layer.groups * column_folds
+    if blocks is not None:
+        words = np.asarray(blocks)
     lanes, products = _lanes(layer, pe, simd)
     # Weights that never change are no operand: gates fold into their neighbours.
     fixed = (words == 1) & (layer.memory == "rom")
@@ -152,7 +157,7 @@ def matrix_vector(layer: Layer, pe: Number, simd: Number) -> Unit:
         if name in _COUNTED:
             numbers[f"first {name}"] = np.where(fixed, value / pe * np.minimum(pe, _SHARED), 0)
     accumulates = column_folds * lane.bit_phases > 1
-    kept = (row_folds * lane.bit_phases > 1) & (column_folds > 1) & (not layer.depthwise)
+    kept = (row_folds * lane.bit_phases > 1) & (column_folds > 1) & (not layer.depthwise) & (blocks is None)
     compared = pe * layer.levels * layer.threshold_bits
     one = (folds == 1) & (layer.memory != "loadable")
     numbers |= {
@@ -173,7 +178,7 @@ def matrix_vector(layer: Layer, pe: Number, simd: Number) -> Unit:
     memories = [Memory(np.where(kept, column_folds, 0), simd * x, written=True)]
     written = layer.memory == "loadable"
     if layer.memory != "streamed":
-        memories.append(Memory(words, pe * simd * lane.bits, written=written))
+        memories.append(Memory(words, pe * simd * lane.bits + (blocks is not None), written=written))
     if layer.levels:
         memories.append(Memory(folds, compared, written=written))
     elif layer.offsets:

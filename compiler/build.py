@@ -28,7 +28,7 @@ from .checked import emit_checked
 from .compiled import Compiled, compile_model, load
 from .edge import emit_axis
 from .float32 import Chain, Fork, Step
-from .folding import Fold
+from .folding import from_json, to_json
 from .frontend.load import load_model
 from .units import KINDS
 
@@ -89,7 +89,7 @@ def read(folder: Path) -> Compiled:
         declared = said["input"]["declared"]
         model = load(path, input=declared and declared[0], input_scale=declared and declared[1], name=said["name"])
         layers = said["layers"]
-        return compile_model(model, folding=[Fold(layer["pe"], layer["simd"]) for layer in layers],
+        return compile_model(model, folding=[from_json(layer) for layer in layers],
                        lanes=[layer.get("lane") for layer in layers],
                        clock=said["clock_mhz"], top1=said["top1"], lut=said["lut"],
                        depths=[unit["depth"] for unit in said["storage"]], memory=said["memory"],
@@ -139,7 +139,7 @@ def _description(design: Compiled, model: bytes, rtl: dict[str, str]) -> dict:
         "loads": [{"port": f"load_{stage.name}", "bits": stage.parameters.load_bits,
                    "words": len(stage.parameters.load_words)} for stage in design.dataflow.loadable],
         "goal": None if design.goal is None else {**design.goal.to_json(), "status": design.status},
-        "layers": [{"name": stage.name, "node": stage.layer, **asdict(work), "pe": fold.pe, "simd": fold.simd,
+        "layers": [{"name": stage.name, "node": stage.layer, **asdict(work), **to_json(fold),
                     "lane": lane} for stage, work, fold, lane in zip(design.dataflow.layers, design.works, design.folds,
                                                                      design.lanes, strict=True)],
         "storage": [{"name": stage.name, "kind": KINDS[type(stage.parameters)], "depth": stage.schedule.depth,

@@ -15,15 +15,17 @@ from ..errors import UserError
 from ..hdl.matrix import MEMORIES
 from ..sim import toolchain
 from ..sim.dataflow import Prediction, predict
-from . import data, emit, folding, frontend, host, passes
+from . import data, emit, frontend, host, passes
+from .choosing import choose_engines, family_of
 from .costing import Estimate
 from .dataflow import Dataflow, size
+from .engine import allowed, balanced
 from .execute import run_golden
 from .fitting import plan
-from .folding import Fold
+from .folding import Choice, Work, parse, work_of
 from .goal import Goal, check_clock
 from .ir import ArgMax, Dense, Graph, IntType, canonical_order
-from .lower import lower
+from .lower import lower, prepared
 from .units import built_otherwise
 
 __all__ = ["Compiled", "Model", "compile_model", "load"]
@@ -96,14 +98,16 @@ def _scale(text: str | Fraction) -> Fraction:
     return scale
 
 
-def compile_model(model: Model, *, folding: Sequence[Fold] | str | None = None, goal: Goal | None = None,
+def compile_model(model: Model, *, folding: Sequence[Choice] | str | None = None, goal: Goal | None = None,
                   clock: float = 50.0, top1: bool = False, lut: int = 4, memory: str = "rom",
                   multiplier: tuple[int, int] | None = None, depths: Sequence[int] | None = None,
-                  lanes: Sequence[str | None] | None = None) -> Compiled:
+                  lanes: Sequence[str | None] | None = None, engine: str = "auto",
+                  balance: bool | None = None) -> Compiled:
     """As :func:`.design.compile`; ``depths`` are those of :attr:`.Dataflow.sized`, if known, else they are found.
 
     ``lut`` and ``multiplier`` are the target's, as of ``lower``. A ``folding`` is taken as it is, with ``lanes`` as of
-    ``lower``; without one, those that reach the ``goal``, if that asks for anything.
+    ``lower``; without one, those that reach the ``goal``, if that asks for anything, on the engines that ``engine``
+    allows (``engine.allowed``), with rows of sparse engines in ``balance`` as of ``engine.balanced``.
     """
     check_clock(clock)
     if lut not in (4, 6):
@@ -112,11 +116,21 @@ def compile_model(model: Model, *, folding: Sequence[Fold] | str | None = None, 
         raise UserError(f"{memory!r} is no place for weights", where="--weights", remedy=f"say one of "
                         f"{', '.join(MEMORIES)}")
     graph = _graph(model, memory, top1)
+    engines = allowed(graph, engine, memory)
     if folding is None and goal is not None and goal.asks:
-        reached = plan(graph, goal, lut=lut, memory=memory, multiplier=multiplier)
-        return Compiled(model, graph, reached.dataflow, reached.folds, clock, lut, top1, memory, multiplier, goal,
+        reached = plan(graph, goal, lut=lut, memory=memory, multiplier=multiplier, engines=engines)
+        folds = balanced(graph, reached.folds, balance)
+        found = reached.dataflow if folds == reached.folds else size(
+            lower(graph, folds, lut=lut, memory=memory, multiplier=multiplier, lanes=reached.lanes))
+        return Compiled(model, prepared(graph, folds), found, folds, clock, lut, top1, memory, multiplier, goal,
                         reached.status, reached.lanes)
-    folds = _folds(model, folding)
+    if folding is None:
+        family = family_of(lut) if goal is None else goal.family
+        folds, lanes = choose_engines(graph, engines, family, lut=lut, memory=memory)
+        folds = balanced(graph, folds, balance)
+    else:
+        folds = parse(folding) if isinstance(folding, str) else folding
+    graph = prepared(graph, folds)
     dataflow = lower(graph, folds, lut=lut, memory=memory, multiplier=multiplier, lanes=lanes)
     dataflow = size(dataflow) if depths is None else dataflow.with_depths(depths)
     return Compiled(model, graph, dataflow, tuple(folds), clock, lut, top1, memory, multiplier, goal,
@@ -126,15 +140,6 @@ def compile_model(model: Model, *, folding: Sequence[Fold] | str | None = None, 
 def _graph(model: Model, memory: str, top1: bool) -> Graph:
     graph = model.loadable_graph if memory == "loadable" else model.graph
     return passes.run(graph, [passes.AppendArgMax()]) if top1 else graph
-
-
-def _folds(model: Model, wish: Sequence[Fold] | str | None) -> Sequence[Fold]:
-    if isinstance(wish, str):
-        return folding.parse(wish)
-    if wish is not None:
-        return wish
-    works = [folding.work_of(model.graph, layer) for layer in model.layers]
-    return folding.choose(works, folding.default_cycles(works))
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,7 +153,7 @@ class Compiled:
     model: Model
     graph: Graph
     dataflow: Dataflow
-    folds: tuple[Fold, ...]
+    folds: tuple[Choice, ...]
     clock: float
     lut: int
     top1: bool
@@ -164,9 +169,9 @@ class Compiled:
         return None if self.goal is None else Estimate.of(self.dataflow, self.goal)
 
     @property
-    def works(self) -> tuple[folding.Work, ...]:
+    def works(self) -> tuple[Work, ...]:
         """What each layer computes a frame."""
-        return tuple(folding.work_of(self.graph, layer) for layer in self.graph.nodes if isinstance(layer, Dense))
+        return tuple(work_of(self.graph, layer) for layer in self.graph.nodes if isinstance(layer, Dense))
 
     @property
     def name(self) -> str:
@@ -219,7 +224,7 @@ class Compiled:
                             remedy="build it with --weights loadable")
         remedy = "train it with the same layers, quantisers and activation scales, or build it anew"
         graph = self.graph_of(model)
-        works = tuple(folding.work_of(graph, layer) for layer in graph.nodes if isinstance(layer, Dense))
+        works = tuple(work_of(graph, layer) for layer in graph.nodes if isinstance(layer, Dense))
         if works != self.works:
             raise UserError("has other layers", where=model.name, remedy=remedy)
         other = lower(graph, self.folds, lut=self.lut, memory=self.memory, multiplier=self.multiplier, lanes=self.lanes)

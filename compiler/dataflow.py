@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from ..hdl.block_sparse import BlockSparseParameters
 from ..hdl.depthwise import DepthwiseParameters
 from ..hdl.fifo import FifoParameters
 from ..hdl.mvu import MatrixVectorParameters
 from ..hdl.schedule import Buffer, Queue
+from ..hdl.sparse_parameters import EngineParameters
 from ..sim.network import Network, Unit
 from ..sim.sizing import size_queues
 from .stream import Edge
 from .units import Parameters, fixed, loadable, make, ports, resized
 
-__all__ = ["Dataflow", "Stage", "size"]
+__all__ = ["WEIGHTED", "Dataflow", "Stage", "size"]
+
+WEIGHTED = MatrixVectorParameters | DepthwiseParameters | BlockSparseParameters | EngineParameters
+"""Parameters of the units that hold a layer's weights."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,9 +71,8 @@ class Dataflow:
 
     @property
     def layers(self) -> tuple[Stage, ...]:
-        """The units that hold weights: matrix-vector and depthwise ones."""
-        return tuple(stage for stage in self.stages
-                     if isinstance(stage.parameters, MatrixVectorParameters | DepthwiseParameters))
+        """The units that hold a layer's weights."""
+        return tuple(stage for stage in self.stages if isinstance(stage.parameters, WEIGHTED))
 
     @property
     def loadable(self) -> tuple[Stage, ...]:

@@ -12,7 +12,7 @@ from ..boards.family import FAMILIES
 from ..errors import UserError
 from . import build
 from .compiled import Compiled, Model, compile_model, load
-from .folding import Fold
+from .folding import Choice
 from .goal import read_goal
 from .verify import Verification, verify
 
@@ -71,9 +71,10 @@ class Design(Compiled):
         return cls(**{field.name: getattr(compiled, field.name) for field in fields(Compiled)})
 
 
-def compile(model: Model, *, folding: Sequence[Fold] | str | None = None, fps: float | None = None, clock: float = 50.0,
-            luts: int | None = None, bram: int | None = None, dsp: int | None = None, board: str | None = None,
-            family: str | None = None, top1: bool = False, lut: int | None = None, memory: str = "rom") -> Design:
+def compile(model: Model, *, folding: Sequence[Choice] | str | None = None, fps: float | None = None,
+            clock: float = 50.0, luts: int | None = None, bram: int | None = None, dsp: int | None = None,
+            board: str | None = None, family: str | None = None, top1: bool = False, lut: int | None = None,
+            memory: str = "rom", engine: str = "auto", balance: bool | None = None) -> Design:
     """Fold a model and size its FIFOs.
 
     Parameters
@@ -100,6 +101,12 @@ def compile(model: Model, *, folding: Sequence[Fold] | str | None = None, fps: f
     memory
         Where weights live: "rom" (in the unit), "streamed" (in a unit of their own) or "loadable" (a port takes new
         ones while the accelerator runs).
+    engine
+        What carries layers out, if there is no ``folding``: "auto", "dense", "static" or "eie" for all that can be,
+        ``"fc0=eie,conv1=dense"`` for some (``engine.allowed``).
+    balance
+        Whether rows are dealt out to the elements of sparse engines so that all have about as much to do. By default
+        where that helps, and costs nothing (``engine.balanced``).
 
     Raises
     ------
@@ -112,9 +119,12 @@ def compile(model: Model, *, folding: Sequence[Fold] | str | None = None, fps: f
         what = "a frame rate" if wished == ["--fps"] else "a budget"
         raise UserError(f"both a folding and {what} are given", where=f"--folding and {wished[-1]}",
                         remedy="give one of them")
+    if folding is not None and engine != "auto":
+        raise UserError("both a folding and an engine are given", where="--folding and --engine",
+                        remedy="give one of them; a folding says the engine as in static:8x8 or eie:16x8x2")
     goal = read_goal(fps=fps, clock=clock, luts=luts, bram=bram, dsp=dsp, board=board, family=family, lut=lut)
     target = None if goal is None else FAMILIES[goal.family]
     if lut is None:
         lut = 4 if target is None else target.lut_inputs
     return Design._of(compile_model(model, folding=folding, goal=goal, clock=clock, top1=top1, lut=lut, memory=memory,
-                                    multiplier=target and target.multiplier))
+                                    multiplier=target and target.multiplier, engine=engine, balance=balance))

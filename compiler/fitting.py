@@ -8,6 +8,7 @@ where something else is slower than the layers, they need not be faster.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -17,7 +18,7 @@ from ..sim.dataflow import predict
 from ..sim.sizing import bottleneck
 from . import costing, solve
 from .dataflow import Dataflow, size
-from .folding import Fold, work_of
+from .folding import Choice, work_of
 from .goal import Goal
 from .ir import Dense, Graph
 from .lower import lower
@@ -39,25 +40,25 @@ class Plan:
     the prices of the model.
     """
 
-    folds: tuple[Fold, ...]
+    folds: tuple[Choice, ...]
     lanes: tuple[str | None, ...]
     dataflow: Dataflow
     cost: Cost
     status: str
 
 
-def plan(graph: Graph, goal: Goal, *, lut: int = 4, memory: str = "rom",
-         multiplier: tuple[int, int] | None = None) -> Plan:
+def plan(graph: Graph, goal: Goal, *, lut: int = 4, memory: str = "rom", multiplier: tuple[int, int] | None = None,
+         engines: Sequence[Sequence[str]] | None = None) -> Plan:
     """The cheapest folding with at most the goal's cycles a frame, or the fastest that fits its budget.
 
-    ``lut``, ``memory`` and ``multiplier`` are as of ``lower``.
+    ``lut``, ``memory`` and ``multiplier`` are as of ``lower``, ``engines`` as of ``costing.of``.
 
     Raises
     ------
     UserError
         If there is none.
     """
-    search = _Search(graph, goal, lut, memory, multiplier)
+    search = _Search(graph, goal, lut, memory, multiplier, engines)
     for _ in range(_ROUNDS):
         if not search.step():
             settled = search.settle()
@@ -83,16 +84,17 @@ class _Attempt:
 class _Search:
     """What was tried, and what the next solution is to allow for."""
 
-    def __init__(self, graph: Graph, goal: Goal, lut: int, memory: str, multiplier: tuple[int, int] | None):
+    def __init__(self, graph: Graph, goal: Goal, lut: int, memory: str, multiplier: tuple[int, int] | None,
+                 engines: Sequence[Sequence[str]] | None):
         self._graph, self._goal = graph, goal
         self._lower = partial(lower, lut=lut, memory=memory, multiplier=multiplier)
         self._works = [work_of(graph, node) for node in graph.nodes if isinstance(node, Dense)]
-        self._costs = costing.of(graph, goal.family, lut=lut, memory=memory, multiplier=multiplier)
+        self._costs = costing.of(graph, goal.family, lut=lut, memory=memory, multiplier=multiplier, engines=engines)
         # What the design needs beyond its layers, what sizing its FIFOs adds, and what is left free after failures.
         self._between, self._sizing, self._spare = Cost(0), Cost(0), Cost(0)
         # Cycles that layers need not go below, or that they may take.
         self._floor, self._aim = 1, goal.cycles
-        self._tried: dict[tuple[tuple[Fold, ...], tuple[str | None, ...]], _Attempt] = {}
+        self._tried: dict[tuple[tuple[Choice, ...], tuple[str | None, ...]], _Attempt] = {}
         self._open: list[_Attempt] = []
 
     def step(self) -> bool:

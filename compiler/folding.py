@@ -1,4 +1,4 @@
-"""Folding: how many rows (PE) and columns (SIMD) of each layer are worked on in a cycle."""
+"""Folding: how many rows (PE) and columns (SIMD) of each layer are worked on in a cycle, and on which engine."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import json
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -17,8 +18,12 @@ from ..hdl.lanes import words
 from ..hdl.mvu import folded_cycles
 from .ir import Dense, Graph
 
-__all__ = ["DEFAULT_CYCLES", "Fold", "Work", "choose", "cycles_for", "default_cycles", "depthwise_folds", "divisors",
-           "options", "parse", "work_of"]
+__all__ = ["DEFAULT_CYCLES", "ENGINES", "Blocks", "Choice", "Elements", "Fold", "Work", "choose", "cycles_for",
+           "default_cycles", "depthwise_folds", "divisors", "from_json", "options", "parse", "to_json",
+           "work_of"]
+
+ENGINES = ("dense", "static", "eie")
+"""What carries a layer out: lanes for all its weights; lanes for its blocks that are not all zeros; a sparse engine."""
 
 # Without a wish, a frame may take this many cycles: small layers stay small, and 50 MHz give 200,000 frames/s.
 DEFAULT_CYCLES = 256
@@ -31,12 +36,75 @@ class Fold:
     pe: int
     simd: int
 
+    engine: ClassVar[str] = "dense"
+
+    @property
+    def lanes(self) -> int:
+        """Multiplications a cycle."""
+        return self.pe * self.simd
+
     def cycles(self, rows: int, columns: int) -> int:
         """Cycles a frame of a ``rows`` x ``columns`` layer."""
         return folded_cycles(rows, columns, self.pe, self.simd)
 
     def __str__(self) -> str:
         return f"{self.pe}x{self.simd}"
+
+
+@dataclass(frozen=True)
+class Blocks(Fold):
+    """Likewise, of the blocks of PE x SIMD weights that are not all zeros (``hdl.block_sparse``)."""
+
+    engine: ClassVar[str] = "static"
+
+    def __str__(self) -> str:
+        return f"static:{self.pe}x{self.simd}"
+
+
+@dataclass(frozen=True)
+class Elements:
+    """A sparse engine (``hdl.sparse``) of ``elements``, each working on one weight a cycle.
+
+    ``simd`` activations come in a word and ``lanes_out`` sums leave in one; ``depth`` items wait at each element. Runs
+    of rows without a weight are coded in ``run_bits``. ``balanced``: rows are dealt out to the elements so that all
+    have about as much to do, not in turn.
+    """
+
+    elements: int
+    simd: int
+    lanes_out: int
+    depth: int = 8
+    run_bits: int = 4
+    balanced: bool = False
+
+    engine: ClassVar[str] = "eie"
+
+    @property
+    def lanes(self) -> int:
+        """Multiplications a cycle."""
+        return self.elements
+
+    def __str__(self) -> str:
+        depth = "" if self.depth == 8 else f"@{self.depth}"
+        runs = "" if self.run_bits == 4 else f"r{self.run_bits}"
+        return f"eie:{self.elements}x{self.simd}x{self.lanes_out}{depth}{runs}{'b' * self.balanced}"
+
+
+Choice = Fold | Elements
+"""An engine, and how much of it."""
+
+
+def to_json(choice: Choice) -> dict:
+    """A choice as plain data."""
+    return {"engine": choice.engine, **asdict(choice)}
+
+
+def from_json(said: dict) -> Choice:
+    """What :func:`to_json` made; other entries are passed over. Raises ``KeyError`` where one is missing."""
+    engine = said.get("engine", "dense")
+    if engine == "eie":
+        return Elements(*(said[name] for name in ("elements", "simd", "lanes_out", "depth", "run_bits", "balanced")))
+    return (Blocks if engine == "static" else Fold)(said["pe"], said["simd"])
 
 
 @dataclass(frozen=True)
@@ -108,34 +176,49 @@ def divisors(number: int) -> list[int]:
     return sorted({*small, *(number // d for d in small)})
 
 
-def parse(text: str) -> tuple[Fold, ...]:
-    """``16x49,8x8,…`` (PE x SIMD for each layer in order), or a JSON file of such strings or of [PE, SIMD] pairs.
+_EXAMPLE = ("write PE x SIMD for each layer in order, as in 16x49,static:8x8,eie:16x4x2, or name a JSON file of such "
+            "strings or [PE, SIMD] pairs")
+_FOLD = re.compile(r"(static:)?(\d{1,9})[xX*](\d{1,9})")
+_ELEMENTS = re.compile(r"eie:(\d{1,9})x(\d{1,9})x(\d{1,9})(?:@(\d{1,9}))?(?:r(\d))?(b?)")
+
+
+def parse(text: str) -> tuple[Choice, ...]:
+    """What ``str`` says of each layer's choice, as in ``16x49,static:8x8,eie:16x4x2``, or a JSON file of such strings
+    or of [PE, SIMD] pairs.
 
     Raises
     ------
     UserError
         If the text or the file is neither.
     """
-    example = "write PE x SIMD for each layer in order, as in 16x49,8x8,10x8, or name a JSON file of [PE, SIMD] pairs"
     entries: list[str | Sequence[int]] = [part.strip() for part in text.split(",")]
     if text.endswith(".json"):
         try:
             entries = json.loads(Path(text).read_text(encoding="utf-8"))
         except OSError as error:
-            raise UserError(f"cannot read {text}: {error.strerror}", where="--folding", remedy=example) from None
+            raise UserError(f"cannot read {text}: {error.strerror}", where="--folding", remedy=_EXAMPLE) from None
         except ValueError as error:
-            raise UserError(f"cannot read {text}: {error}", where="--folding", remedy=example) from None
+            raise UserError(f"cannot read {text}: {error}", where="--folding", remedy=_EXAMPLE) from None
         if not isinstance(entries, list):
-            raise UserError(f"{text} must hold a list, one entry a layer", where="--folding", remedy=example)
-    folds = []
-    for entry in entries:
-        pair = re.fullmatch(r"(\d{1,9})[xX*](\d{1,9})", entry) if isinstance(entry, str) else None
-        numbers = [int(pair[1]), int(pair[2])] if pair else entry
-        if not (isinstance(numbers, list) and len(numbers) == 2
-                and all(type(number) is int and number > 0 for number in numbers)):
-            raise UserError(f"{entry!r} is no folding", where="--folding", remedy=example)
-        folds.append(Fold(*numbers))
-    return tuple(folds)
+            raise UserError(f"{text} must hold a list, one entry a layer", where="--folding", remedy=_EXAMPLE)
+    return tuple(_choice(entry) for entry in entries)
+
+
+def _choice(entry: object) -> Choice:
+    """One layer's."""
+    numbers: object = entry
+    kind = Fold
+    if isinstance(entry, str):
+        if pair := _FOLD.fullmatch(entry):
+            kind, numbers = Blocks if pair[1] else Fold, [int(pair[2]), int(pair[3])]
+        elif said := _ELEMENTS.fullmatch(entry):
+            counts = [int(said[1]), int(said[2]), int(said[3]), int(said[4] or 8), int(said[5] or 4)]
+            if min(counts) > 0:
+                return Elements(*counts, balanced=bool(said[6]))
+    if not (isinstance(numbers, list) and len(numbers) == 2
+            and all(type(number) is int and number > 0 for number in numbers)):
+        raise UserError(f"{entry!r} is no folding", where="--folding", remedy=_EXAMPLE)
+    return kind(*numbers)
 
 
 def cycles_for(fps: float, clock_mhz: float) -> int:

@@ -8,23 +8,37 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import MismatchError
+from ..hdl.schedule import Engine
 from ..sim import verilated
 from ..sim.dataflow import Trace, simulate
+from ..sim.network import Network
 from .dataflow import Dataflow
 from .stream import NOTHING, Edge
 from .words import lanes_of, pack, unpack_lanes
 
-__all__ = ["Difference", "Hardware", "Measured"]
+__all__ = ["Difference", "Hardware", "Measured", "timed"]
 
 _ALWAYS = np.ones(1, dtype=np.uint8)
 # Cycles run on after the last word, in which nothing more may come out.
 _SETTLE = 64
+
+
+def timed(dataflow: Dataflow, values: Mapping[str, np.ndarray]) -> Network:
+    """What the dataflow engine executes where timing depends on data: ``values`` are those of the frames in order."""
+    timings = {}
+    for stage in dataflow.stages:
+        timing = stage.schedule
+        if isinstance(timing, Engine):
+            columns = len(timing.counts)
+            vectors = lanes_of(values[stage.input.value], stage.input)[:, stage.input.index != NOTHING]
+            timings[stage.name] = replace(timing, active=vectors.reshape(-1, columns) != 0)
+    return dataflow.network.with_timings(timings) if timings else dataflow.network
 
 
 class Difference(MismatchError):
@@ -41,11 +55,13 @@ class Difference(MismatchError):
 class Measured:
     """A run that agreed with golden and engine. ``outputs`` are the words that left,
     ``times`` the cycles of the transfers at each edge, ``peaks`` what the FIFOs held at most, as the engine predicted
-    for this very run; ``seconds`` are the simulation's alone.
+    for this very run; ``predicted`` are the cycles of the transfers at ``i`` and ``o`` as it predicted them;
+    ``seconds`` are the simulation's alone.
     """
 
     outputs: np.ndarray
     times: Mapping[str, np.ndarray]
+    predicted: Mapping[str, np.ndarray]
     peaks: tuple[int, ...]
     cycles: int
     predicted_cycles: int
@@ -100,7 +116,8 @@ class Hardware:
         words = pack(values[edges[0].value], edges[0])
         frames = len(words) // edges[0].words
         names = [edge.name for edge in edges]
-        trace = simulate(self._network, frames, offers=offers, accepts=accepts, record=tuple(names))
+        network = timed(self._dataflow, values)
+        trace = simulate(network, frames, offers=offers, accepts=accepts, record=tuple(names))
         if trace.finished == deadlock:
             raise MismatchError(f"the dataflow engine predicts a deadlock: {trace.deadlock}" if trace.deadlock else
                                 "the dataflow engine predicts no deadlock")
@@ -129,7 +146,8 @@ class Hardware:
                 raise Difference(f"layer {stage.layer}: {stage.name} peaks at {measured} words, predicted {predicted}",
                                  boundary=stage.output.name, count=0, frame=0)
         cycles = trace.cycles if deadlock else int(times["o"][-1]) + 1
-        return Measured(run.outputs[:due], times, run.peaks, cycles, trace.cycles, seconds, run.waves)
+        predicted = {name: trace.times[name] for name in ("i", "o")}
+        return Measured(run.outputs[:due], times, predicted, run.peaks, cycles, trace.cycles, seconds, run.waves)
 
     def _early(self, cycles: int) -> int:
         """How many words of a frame leave within so many cycles before any of it came in: those that see padding alone.

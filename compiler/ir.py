@@ -16,6 +16,7 @@ import numpy as np
 from ..errors import UserError
 from ..hdl.number import BIPOLAR, IntType
 from .float32 import SIGN, Chain, Quantiser
+from .index import Index
 
 __all__ = ["BIPOLAR", "Add", "ArgMax", "Concat", "Conv", "Dense", "Elementwise", "Graph", "InputSpec", "IntType",
            "MatMul", "Node", "Pool", "Quantise", "Rearrange", "Requantise", "Table", "Threshold", "Value", "Window",
@@ -211,12 +212,13 @@ class MatMul(_Node):
     """``y = W x`` over integers, of all elements of the input in stream order.
 
     ``weights`` is int64 ``[out, in]`` with values of ``weight_type``; ``declared`` are the least and the greatest that
-    their quantiser gives, where it is known.
+    their quantiser gives, where it is known. ``index`` says where they come from, if the model says so and they agree.
     """
 
     weights: np.ndarray
     weight_type: IntType
     declared: tuple[int, int] | None = None
+    index: Index | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -307,7 +309,8 @@ class Dense(_Node):
 
     Without ``window``: ``weights`` int64 ``[out, in]`` on all elements of the input in stream order. With one:
     ``weights`` int64 ``[out, kh * kw * in / groups]`` in the order (kh, kw, channel), as of :class:`Conv`.
-    ``thresholds`` int64 ``[out, levels]``, all rising, or None; codes as of :class:`Threshold`.
+    ``thresholds`` int64 ``[out, levels]``, all rising, or None; codes as of :class:`Threshold`. ``index`` is as of
+    :class:`MatMul`.
     """
 
     weights: np.ndarray
@@ -318,6 +321,7 @@ class Dense(_Node):
     groups: int = 1
     base: int = 0
     declared: tuple[int, int] | None = None
+    index: Index | None = None
 
 
 @dataclass(frozen=True, eq=False)

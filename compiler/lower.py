@@ -9,10 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..coding.lfsr import Lfsr
+from ..coding.xxhash32 import Hash
 from ..errors import UserError
 from ..hdl.argmax import ArgMaxParameters
+from . import passes
 from .dataflow import Dataflow
-from .folding import Fold, Work, depthwise_folds, divisors, work_of
+from .engine import layer_cycles
+from .folding import Choice, Elements, Fold, Work, depthwise_folds, divisors, work_of
 from .ir import Add, ArgMax, Concat, Dense, Graph, Pool, Rearrange, Requantise, Table, Threshold
 from .lower_joins import lower_add, lower_concat
 from .lower_layers import lower_dense
@@ -21,10 +25,18 @@ from .lower_points import lower_requantise, lower_table, lower_threshold
 from .lowering import Lowering
 from .stream import stream
 
-__all__ = ["lower"]
+__all__ = ["lower", "prepared"]
 
 
-def lower(graph: Graph, folds: Sequence[Fold], *, lut: int = 4, memory: str = "rom",
+def prepared(graph: Graph, folds: Sequence[Choice]) -> Graph:
+    """The graph as it is lowered: thresholds on what a sparse engine gives are nodes of their own."""
+    layers = [node for node in graph.nodes if isinstance(node, Dense)]
+    names = [layer.name for layer, fold in zip(layers, folds, strict=False)
+             if isinstance(fold, Elements) and layer.thresholds is not None]
+    return passes.run(graph, [passes.UnfuseThresholds(names), passes.InferTypes()]) if names else graph
+
+
+def lower(graph: Graph, folds: Sequence[Choice], *, lut: int = 4, memory: str = "rom",
           multiplier: tuple[int, int] | None = None, lanes: Sequence[str | None] | None = None) -> Dataflow:
     """Lower a graph, one fold for each Dense node in order. FIFOs get depth 2, buffers the least that works.
 
@@ -47,13 +59,14 @@ def lower(graph: Graph, folds: Sequence[Fold], *, lut: int = 4, memory: str = "r
     ValueError
         If there is not one lane for each layer, or a layer cannot take its lane.
     """
+    graph = prepared(graph, folds)
     layers = [node for node in graph.nodes if isinstance(node, Dense)]
     if not layers:
         raise UserError("no layer with weights is in the model", where=graph.name,
                         remedy="build a model with at least one")
     works = [work_of(graph, layer) for layer in layers]
-    _check_folds(layers, works, folds)
-    interval = max(work.cycles(fold) for work, fold in zip(works, folds, strict=True))
+    _check_folds(layers, works, folds, memory)
+    interval = max(map(layer_cycles, layers, works, folds))
     lowering = Lowering(graph, interval, lut, memory, multiplier)
     lowering.begin(folds[0])
     remaining = iter(zip(folds, lanes or [None] * len(folds), strict=True))
@@ -85,18 +98,42 @@ def lower(graph: Graph, folds: Sequence[Fold], *, lut: int = 4, memory: str = "r
     return lowering.finish()
 
 
-def _check_folds(layers: Sequence[Dense], works: Sequence[Work], folds: Sequence[Fold]) -> None:
+def _check_folds(layers: Sequence[Dense], works: Sequence[Work], folds: Sequence[Choice], memory: str) -> None:
     shapes = ", ".join(f"{work.rows}x{work.columns}" for work in works)
     if len(folds) != len(layers):
         raise UserError(f"{len(folds)} foldings for {len(layers)} layers ({shapes})", where="--folding",
                         remedy="give PE x SIMD once for each layer, in order")
     for layer, work, fold in zip(layers, works, folds, strict=True):
+        if fold.engine != "dense":
+            _check_engine(layer, work, fold, memory)
+        if isinstance(fold, Elements):
+            continue
         if fold.pe > work.rows or fold.simd > work.columns:
             raise UserError(f"{fold} is more than layer {layer.name!r} has: {work.rows} rows and {work.columns} "
                             "columns", where="--folding",
                             remedy=f"take PE from 1 to {work.rows} and SIMD from 1 to {work.columns}")
         if work.depthwise:
             _check_depthwise(layer, work, fold)
+
+
+def _check_engine(layer: Dense, work: Work, choice: Choice, memory: str) -> None:
+    if work.groups > 1 or work.depthwise:
+        raise UserError(f"layer {layer.name!r} works on groups of channels, which engine {choice.engine!r} does not",
+                        where="--engine", remedy="leave it on dense lanes")
+    if memory != "rom":
+        raise UserError(f"layer {layer.name!r} is on engine {choice.engine!r}, whose weights are built in, not "
+                        f"{memory}", where="--engine", remedy="build with --weights rom, or with --engine dense")
+    if isinstance(choice, Elements) and isinstance(layer.index, Lfsr) and choice.elements != layer.index.elements:
+        raise UserError(f"layer {layer.name!r} was trained for {layer.index.elements} elements, not {choice.elements}",
+                        where="--folding", remedy=f"take {layer.index.elements} elements")
+    if isinstance(choice, Elements) and isinstance(layer.index, Hash) and choice.elements % layer.index.banks:
+        raise UserError(f"layer {layer.name!r} has its weights in {layer.index.banks} banks, which do not divide "
+                        f"{choice.elements} elements", where="--folding", remedy="take a multiple of the banks")
+    if isinstance(choice, Elements) and (choice.elements % choice.lanes_out or choice.elements > work.rows
+                                         or choice.simd > work.columns):
+        raise UserError(f"{choice} does not fit layer {layer.name!r}, of {work.rows} rows and {work.columns} columns",
+                        where="--folding", remedy="take no more elements than rows, no more lanes than columns, and as "
+                        "lanes out a divisor of the elements")
 
 
 def _check_depthwise(layer: Dense, work: Work, fold: Fold) -> None:

@@ -14,8 +14,10 @@ from ..hdl.shuffle import ShuffleParameters
 from ..hdl.width import WidthParameters
 from ..hdl.window import WindowParameters
 from ..hdl.window_parallel import ParallelWindowParameters
-from .folding import Fold, Work, divisors, work_of
+from .engine import layer_cycles
+from .folding import Blocks, Choice, Elements, Fold, Work, divisors, work_of
 from .ir import Dense, IntType, Value, Window
+from .lower_sparse import lower_blocks, lower_elements
 from .lowering import Lowering
 from .stream import NOTHING, Edge, grouped, stream
 
@@ -30,18 +32,23 @@ def widened(kind: IntType, window: Window, height: int, width: int) -> IntType:
     return IntType(2, signed=True) if padded else kind
 
 
-def lower_dense(lowering: Lowering, node: Dense, fold: Fold, lane: str | None = None) -> None:
+def lower_dense(lowering: Lowering, node: Dense, choice: Choice, lane: str | None = None) -> None:
     source = lowering.graph.value(node.input)
     work = work_of(lowering.graph, node)
     if node.window is not None and (node.window.sources(*source.shape[:2]) < 0).all():
         raise UserError("sees nothing but padding at every position, so that its output is a constant", where=node.name,
                         remedy="use less padding or a smaller stride")
-    edge = lowering.take(node.input)
+    # Blocks and indices are those of the natural order; else a vector may come in any, and columns follow it.
+    ordered = node.window is not None or isinstance(choice, Blocks) or node.index is not None
+    edge = lowering.take(node.input, ordered=ordered)
+    weights = node.weights
     if node.window is None:
         name = lowering.name("fc")
         edge = lowering.see(edge, source.elements, node.name, name)
+        weights = np.ascontiguousarray(weights[:, edge.flat])
     elif work.depthwise:
-        _depthwise(lowering, node, fold, lane, source, edge)
+        assert isinstance(choice, Fold)
+        _depthwise(lowering, node, choice, lane, source, edge)
         return
     else:
         name = lowering.name("conv")
@@ -50,20 +57,27 @@ def lower_dense(lowering: Lowering, node: Dense, fold: Fold, lane: str | None = 
         else:
             edge = lowering.see(edge, source.channels, node.name, name)
             if node.window != POINTWISE or node.groups > 1:
-                edge = _window(lowering, node, fold, work, source, edge, name)
-    edge = lowering.regroup(edge, fold.simd, node.name, name)
-    edge = lowering.fifo(edge, node.name, name)
+                edge = _window(lowering, node, choice, work, source, edge, name)
+    edge = lowering.regroup(edge, choice.simd, node.name, name)
+    if isinstance(choice, Elements):
+        lower_elements(lowering, node, choice, work, weights, edge, name)
+        return
+    if not isinstance(choice, Blocks):
+        edge = lowering.fifo(edge, node.name, name)
     unit = MatrixVectorParameters(
-        node.weights, fold.pe, fold.simd, node.thresholds, lowering.lut, input=edge.type,
-        output=node.output.type, base=node.base, groups=work.groups, positions=work.positions, lane=lane,
-        memory=lowering.memory, multiplier=lowering.multiplier, weight=_to_come(lowering, node))
+        weights, choice.pe, choice.simd, node.thresholds, lowering.lut, input=edge.type, output=node.output.type,
+        base=node.base, groups=work.groups, positions=work.positions, lane=lane, memory=lowering.memory,
+        multiplier=lowering.multiplier, weight=_to_come(lowering, node))
+    if isinstance(choice, Blocks):
+        lower_blocks(lowering, node, unit, edge, name)
+        return
     assert unit.output is not None
     inputs = [edge]
     if lowering.memory == "streamed":
         inputs.append(_weights(lowering, node, unit, name))
     per_group = len(node.weights) // work.groups
     index = np.arange(node.output.elements, dtype=np.int32).reshape(-1, per_group)
-    output = Edge("", node.output.name, unit.output, grouped(index, fold.pe), per_group, node.output.elements)
+    output = Edge("", node.output.name, unit.output, grouped(index, choice.pe), per_group, node.output.elements)
     lowering.give(node.output, lowering.append(name, node.name, unit, inputs, output))
 
 
@@ -82,12 +96,12 @@ def _weights(lowering: Lowering, node: Dense, unit: MatrixVectorParameters, name
     return lowering.fifo(edge, node.name, f"{name}_weights")
 
 
-def _window(lowering: Lowering, node: Dense, fold: Fold, work: Work, source: Value, edge: Edge, name: str) -> Edge:
+def _window(lowering: Lowering, node: Dense, fold: Choice, work: Work, source: Value, edge: Edge, name: str) -> Edge:
     """A window unit for a convolution: as few lanes as the folding lets it have, or all taps at once."""
     window, groups = node.window, work.groups
     assert window is not None
     per_group = source.channels // groups
-    cycles = work.cycles(fold) // work.positions
+    cycles = layer_cycles(node, work, fold) // work.positions
     for lanes in sorted(divisors(per_group), key=lambda lanes: (lanes != fold.simd, lanes)):
         words = window.taps * per_group // lanes
         if lanes != fold.simd:

@@ -20,13 +20,13 @@ __all__ = ["lower_requantise", "lower_table", "lower_threshold"]
 _RELABELLED = 8
 
 
-def _source(lowering: Lowering, node: Threshold | Requantise | Table) -> tuple[Edge, int]:
-    """The stream, and how often the channels' constants repeat in a group of it."""
-    edge = lowering.take(node.input)
+def _source(lowering: Lowering, node: Threshold | Requantise | Table) -> tuple[Edge, np.ndarray]:
+    """The stream, and the channel of each element in a group of it: int64 ``[pixel]``."""
+    edge = lowering.take(node.input, ordered=False)
     channels = lowering.graph.value(node.input).channels
     if edge.pixel % channels:  # a group's rows alone
         edge = lowering.see(edge, channels, node.name)
-    return edge, edge.pixel // channels
+    return edge, edge.flat[: edge.pixel].astype(np.int64) % channels
 
 
 def _append(lowering: Lowering, node: Threshold | Requantise | Table, name: str, parameters, edge: Edge) -> None:
@@ -49,7 +49,7 @@ def _relabelled(lowering: Lowering, node: Threshold | Table) -> bool:
         codes = 2 * met - 1 if target.bipolar else node.base + met
     if not (_bits(codes, target) == _bits(integers, source)).all():
         return False
-    edge = lowering.take(node.input)
+    edge = lowering.take(node.input, ordered=False)
     lowering.give(node.output, replace(edge, value=node.output.name, type=target))
     return True
 
@@ -61,26 +61,26 @@ def _bits(integers: np.ndarray, kind: IntType) -> np.ndarray:
 def lower_threshold(lowering: Lowering, node: Threshold) -> None:
     if _relabelled(lowering, node):
         return
-    edge, repeats = _source(lowering, node)
-    unit = ThresholdParameters(np.tile(node.thresholds, (repeats, 1)), np.tile(node.falling, repeats), edge.lanes,
-                               edge.type, node.output.type, node.base, edge.pixels, lowering.loadable)
+    edge, channels = _source(lowering, node)
+    unit = ThresholdParameters(node.thresholds[channels], node.falling[channels], edge.lanes, edge.type,
+                               node.output.type, node.base, edge.pixels, lowering.loadable)
     first = node.input == lowering.graph.input.name and not any(stage.name == "quantise" for stage in lowering.stages)
     name = "quantise" if first else lowering.name("threshold")
     _append(lowering, node, name, unit, edge)
 
 
 def lower_requantise(lowering: Lowering, node: Requantise) -> None:
-    edge, repeats = _source(lowering, node)
-    unit = RequantiseParameters(np.tile(node.multiplier, repeats), np.tile(node.offset, repeats), node.shift, node.lo,
-                                node.hi, edge.lanes, edge.type, node.output.type, edge.pixels, node.even)
+    edge, channels = _source(lowering, node)
+    unit = RequantiseParameters(node.multiplier[channels], node.offset[channels], node.shift, node.lo, node.hi,
+                                edge.lanes, edge.type, node.output.type, edge.pixels, node.even)
     _append(lowering, node, lowering.name("requantise"), unit, edge)
 
 
 def lower_table(lowering: Lowering, node: Table) -> None:
     if _relabelled(lowering, node):
         return
-    edge, repeats = _source(lowering, node)
-    table = node.table if len(node.table) == 1 else np.tile(node.table, (repeats, 1))
+    edge, channels = _source(lowering, node)
+    table = node.table if len(node.table) == 1 else node.table[channels]
     unit = TableParameters(table, node.first, edge.pixel, edge.lanes, edge.type, node.output.type, edge.pixels,
                            lowering.loadable)
     _append(lowering, node, lowering.name("table"), unit, edge)

@@ -13,11 +13,12 @@ from ..hdl.fifo import FifoParameters
 from ..hdl.fork import ForkParameters
 from ..hdl.join import AddParameters
 from ..hdl.lanes import words
+from ..hdl.reorder import ReorderParameters
 from ..hdl.width import WidthParameters
 from ..hdl.window_parallel import ParallelWindowParameters
 from ..sim.network import MAX_PORTS
 from .dataflow import Dataflow, Stage
-from .folding import Fold, divisors
+from .folding import Choice, Elements, divisors
 from .ir import Dense, Graph, IntType, Rearrange, Requantise, Table, Threshold, Value
 from .lower_split import parts_of, split_lanes, split_unit
 from .stream import Edge, stream
@@ -49,10 +50,14 @@ class Lowering:
         self._names[kind] += 1
         return f"{kind}{self._names[kind] - 1}"
 
-    def begin(self, first: Fold) -> None:
+    def begin(self, first: Choice) -> None:
         """The input stream."""
         value = self.graph.input
-        if value.pixels > 1 and self._flat(value.name):
+        flat = value.pixels == 1 or self._flat(value.name)
+        if isinstance(first, Elements) and flat:
+            # What is slow to come would hold up an engine that is fast where activations are 0.
+            edge = stream("i", replace(value, shape=(value.elements,)), first.simd)
+        elif value.pixels > 1 and flat:
             vector = replace(value, shape=(value.elements,))
             edge = stream("i", vector, _input_lanes(value.elements, first.simd, self.interval))
         elif value.pixels > 1:
@@ -91,15 +96,32 @@ class Lowering:
             (isinstance(node, Dense) and node.window is None)
             or (isinstance(node, Threshold | Requantise | Table) and self._flat(node.output.name)) for node in readers)
 
-    def take(self, name: str) -> Edge:
-        """One reader's stream of a value."""
-        return self._waiting[name].pop(0)
+    def take(self, name: str, *, ordered: bool = True) -> Edge:
+        """One reader's stream of a value; if it need not be ``ordered``, its elements may come in any order."""
+        edge = self._waiting[name].pop(0)
+        return self._in_order(edge) if ordered else edge
+
+    def _in_order(self, edge: Edge) -> Edge:
+        """The same elements in the order of the value: those of engines that give rows as they like are sorted."""
+        flat = edge.flat.reshape(-1, edge.pixel)
+        if np.array_equal(flat.reshape(-1), np.arange(flat.size)):
+            return edge
+        layer = next(stage.layer for stage in self.stages if edge.name in [each.name for each in stage.outputs])
+        name = self.name("order")
+        edge = self.regroup(edge, 1, layer, name)
+        begins = np.arange(len(flat))[:, None] * edge.pixel
+        within = flat - begins
+        alike = bool((within == within[0]).all() and within.min() == 0 and within.max() < edge.pixel)
+        order, count = (within[0], len(flat)) if alike else (flat.reshape(-1), 1)
+        unit = ReorderParameters(np.argsort(order), len(order), 1, positions=count)
+        index = np.arange(flat.size, dtype=np.int32)[:, None]
+        return self.append(name, layer, unit, [edge], replace(edge, index=index))
 
     def give(self, value: Value, edge: Edge) -> None:
         """A value is there, on ``edge``: split or forked if it has several readers."""
         readers, parts = self._readers[value.name], parts_of(self.graph, value)
         if 1 < len(parts) <= MAX_PORTS:
-            self._split(value, edge, [node for node, _ in parts], [channels for _, channels in parts])
+            self._split(value, self._in_order(edge), [node for node, _ in parts], [channels for _, channels in parts])
         elif readers > 1:
             self._waiting[value.name] = self._forked(value, edge, readers)
         else:

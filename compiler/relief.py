@@ -17,7 +17,9 @@ from ..hdl.schedule import Queue
 from ..hdl.window_parallel import ParallelWindowParameters
 from ..sim.dataflow import predict
 from .dataflow import Dataflow, Stage
-from .folding import Fold, Work, depthwise_folds
+from .engine import block_choices, element_choices, layer_cycles
+from .folding import Choice, Elements, Fold, Work, depthwise_folds
+from .ir import Dense
 from .lower import lower
 from .timeline import WORK, number
 from .units import KINDS
@@ -71,12 +73,13 @@ def find(design: Compiled) -> dict:
 
 def _next(design: Compiled) -> dict | None:
     works, folds = design.works, list(design.folds)
+    layers = [node for node in design.graph.nodes if isinstance(node, Dense)]
     for _ in range(_STEPS):
-        cycles = [work.cycles(fold) for fold, work in zip(folds, works, strict=True)]
+        cycles = list(map(layer_cycles, layers, works, folds))
         if max(cycles) == 1:
             return None
-        wider = [widen(fold, work) if count == max(cycles) else fold
-                 for fold, work, count in zip(folds, works, cycles, strict=True)]
+        wider = [_wider(layer, work, fold, count) if count == max(cycles) else fold
+                 for layer, work, fold, count in zip(layers, works, folds, cycles, strict=True)]
         if wider == folds:
             return None
         folds = wider
@@ -84,6 +87,24 @@ def _next(design: Compiled) -> dict | None:
         if option is not None and option["interval"] < design.prediction.interval:
             return option
     return None
+
+
+def _wider(layer: Dense, work: Work, choice: Choice, cycles: int) -> Choice:
+    """The next larger choice of the same engine with which a layer needs fewer cycles."""
+    return widen(choice, work) if type(choice) is Fold else _of_engine(layer, work, choice, cycles - 1)
+
+
+def _of_engine(layer: Dense, work: Work, choice: Choice, cycles: int) -> Choice:
+    """Of an engine other than dense lanes, the one of fewest lanes with at most so many cycles; as it is without one.
+    """
+    if isinstance(choice, Elements):
+        larger = [choice.elements << step for step in range(1, (work.rows // choice.elements).bit_length())]
+        found, taken = element_choices(layer, work, elements=larger, depth=choice.depth)
+    else:
+        found, taken = block_choices(layer, work)
+    able = [(each.lanes, count, place) for place, (each, count) in enumerate(zip(found, taken.tolist(), strict=True))
+            if count <= cycles and each.lanes > choice.lanes]
+    return found[min(able)[2]] if able else choice
 
 
 def widen(fold: Fold, work: Work) -> Fold:
@@ -109,7 +130,10 @@ def _double(design: Compiled) -> dict | None:
     target = int(interval / 2)
     if target < 1:
         return None
-    folds = [_reach(fold, work, target) for fold, work in zip(design.folds, design.works, strict=True)]
+    layers = [node for node in design.graph.nodes if isinstance(node, Dense)]
+    folds = [_reach(fold, work, target) if type(fold) is Fold else
+             fold if layer_cycles(layer, work, fold) <= target else _of_engine(layer, work, fold, target)
+             for layer, fold, work in zip(layers, design.folds, design.works, strict=True)]
     option = _option(design, folds)
     return None if option is None or option["interval"] > interval / 2 else option
 
@@ -128,7 +152,7 @@ def _reach(fold: Fold, work: Work, cycles: int) -> Fold:
     return min(options, key=lambda option: (option.pe * option.simd, work.cycles(option), option.pe), default=whole)
 
 
-def _interval(design: Compiled, folds: Sequence[Fold]) -> tuple[Fraction, str]:
+def _interval(design: Compiled, folds: Sequence[Choice]) -> tuple[Fraction, str]:
     """The interval with other folds and FIFOs that decouple all units, which is what sized FIFOs keep; its source."""
     dataflow: Dataflow = lower(design.graph, folds, lut=design.lut, memory=design.memory,
                                multiplier=design.multiplier, lanes=design.lanes)
@@ -141,18 +165,18 @@ def _interval(design: Compiled, folds: Sequence[Fold]) -> tuple[Fraction, str]:
     return slowest, "phases"
 
 
-def _option(design: Compiled, folds: Sequence[Fold]) -> dict | None:
+def _option(design: Compiled, folds: Sequence[Choice]) -> dict | None:
     try:
         interval, source = _interval(design, folds)
     except UserError:  # lanes that some unit does not take
         return None
     return {
         "steps": [{"layer": stage.name, "from": str(before), "to": str(after),
-                   "lanes": after.pe * after.simd - before.pe * before.simd}
+                   "lanes": after.lanes - before.lanes}
                   for stage, before, after in zip(design.dataflow.layers, design.folds, folds, strict=True)
                   if before != after],
         "folding": ",".join(str(fold) for fold in folds),
-        "lanes": sum(fold.pe * fold.simd for fold in folds),
+        "lanes": sum(fold.lanes for fold in folds),
         "interval": number(interval), "by": source,
         "fps": design.clock * 1e6 / float(interval),
     }

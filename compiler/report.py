@@ -10,13 +10,15 @@ import importlib.metadata
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from ..hdl.depthwise import DepthwiseParameters
+from ..hdl.block_sparse import BlockSparseParameters
 from ..hdl.fifo import FifoParameters
 from ..hdl.mvu import MatrixVectorParameters
 from ..hdl.schedule import Queue
-from . import relief
-from .dataflow import Stage
-from .folding import Fold, Work
+from ..hdl.sparse_parameters import EngineParameters, StoredWeights
+from . import relief, report_engines
+from .choosing import stored_bits
+from .dataflow import WEIGHTED, Stage
+from .folding import Choice, Work
 from .ir import Dense, Value
 from .relief import pace
 from .slack import least, one_less
@@ -42,6 +44,8 @@ def summarise(design: Compiled) -> dict:
     dense = [node for node in graph.nodes if isinstance(node, Dense)]
     layers = [_layer(stage, node, graph.value(node.input), work, fold, interval) for stage, node, work, fold in
               zip(dataflow.layers, dense, design.works, design.folds, strict=True)]
+    for layer, engine in zip(layers, report_engines.summarise(design), strict=True):
+        layer["engine"] = engine
     lanes, work = sum(layer["lanes"] for layer in layers), sum(layer["work"] for layer in layers)
     output = graph.value(graph.output)
     return {
@@ -76,36 +80,48 @@ def summarise(design: Compiled) -> dict:
     }
 
 
-def _layer(stage: Stage, node: Dense, source: Value, work: Work, fold: Fold, interval: int | float) -> dict:
-    """``work`` are products a frame; ``cycles`` those that the unit is busy with a frame. ``channels`` are what one
-    output sees, of which a window sees ``kernel`` taps; ``image`` is the output's height and width.
+def _layer(stage: Stage, node: Dense, source: Value, work: Work, fold: Choice, interval: int | float) -> dict:
+    """``work`` are products a frame, of weights that are not 0 where an engine skips others; ``cycles`` those that the
+    unit is busy with a frame. ``channels`` are what one output sees, of which a window sees ``kernel`` taps; ``image``
+    is the output's height and width.
     """
-    p, lanes = stage.parameters, fold.pe * fold.simd
-    assert isinstance(p, MatrixVectorParameters | DepthwiseParameters)
-    cycles, bits = pace(stage), p.arithmetic.bits
-    stored, words = node.weights.size * bits, p.phases // p.arithmetic.bit_phases
+    p, lanes, cycles = stage.parameters, fold.lanes, pace(stage)
+    assert isinstance(p, WEIGHTED)
+    done = work.products if fold.engine == "dense" else int((node.weights != 0).sum()) * work.positions
     levels = None if node.thresholds is None else node.thresholds.shape[1]
     return {
         "name": stage.name, "node": stage.layer, "kind": KINDS[type(p)], "rows": work.rows, "columns": work.columns,
-        "positions": work.positions, "groups": work.groups, "work": work.products,
+        "positions": work.positions, "groups": work.groups, "work": done,
         "channels": work.columns if node.window is None else source.channels, "outputs": len(node.weights),
         "image": None if node.window is None else list(node.output.shape[:2]),
         "window": None if node.window is None else {key: list(pair) for key, pair in asdict(node.window).items()},
-        "pe": fold.pe, "simd": fold.simd, "lanes": lanes, "lane": p.arithmetic.kind, "cycles": cycles,
-        "utilisation": cycles / interval, "lane_efficiency": work.products / (lanes * cycles),
+        "pe": getattr(fold, "elements", 0) or fold.pe, "simd": fold.simd, "lanes": lanes, "lane": _lane(p),
+        "cycles": cycles, "utilisation": cycles / interval, "lane_efficiency": done / (lanes * cycles),
         "input": str(stage.input.type), "weight_type": str(node.weight_type), "accumulator": str(node.accumulator),
         "output": str(stage.output.type),
-        "weights": {"count": node.weights.size, "bits": stored, "words": words, "width": lanes * bits,
-                    "memory": _memory(p, words)},
+        "weights": {"count": node.weights.size, **_stored(p, node, lanes)},
         "thresholds": None if levels is None else {"levels": levels, "bits": len(node.weights) * levels
                                                    * node.accumulator.bits},
     }
 
 
-def _memory(p: MatrixVectorParameters | DepthwiseParameters, words: int) -> str:
-    """Where weights live: "constants", "rom", "streamed" or "loadable"."""
+def _lane(p) -> str:
+    """What multiplies."""
+    return "element" if isinstance(p, EngineParameters) else p.arithmetic.kind
+
+
+def _stored(p, node: Dense, lanes: int) -> dict:
+    """The weights' memory, in ``words`` of ``width`` bits: "constants", "rom", "streamed" or "loadable"."""
+    if isinstance(p, EngineParameters):
+        bits = stored_bits(p)
+        width = p.read_width * p.entry_bits if isinstance(p, StoredWeights) else p.weight.bits
+        return {"bits": bits, "words": -(-bits // width), "width": width, "memory": "rom"}
+    bits = p.arithmetic.bits
+    words = p.phases // p.arithmetic.bit_phases
     memory = p.memory if isinstance(p, MatrixVectorParameters) else "rom"
-    return "constants" if memory == "rom" and words == 1 else memory
+    stored = words * (lanes * bits + 1) if isinstance(p, BlockSparseParameters) else node.weights.size * bits
+    return {"bits": stored, "words": words, "width": lanes * bits,
+            "memory": "constants" if memory == "rom" and words == 1 else memory}
 
 
 def _stream(edge: Edge) -> dict:

@@ -41,7 +41,7 @@ def _layers(report: dict) -> Table:
     for layer in report["layers"]:
         numbers = f"{layer['input']} x {layer['weight_type']}"
         table.add_row(
-            Text(layer["name"]), shape(layer), layer["lane"], f"{layer['pe']:,} x {layer['simd']:,}",
+            Text(layer["name"]), shape(layer), layer["lane"], _size(layer),
             f"{layer['cycles']:,}", share(layer["utilisation"]), f"{layer['weights']['bits']:,}", Text(numbers),
             style="yellow" if layer["name"] in slow else None)
     total = report["totals"]
@@ -49,6 +49,16 @@ def _layers(report: dict) -> Table:
     table.add_row("all", "", "", f"{total['lanes']:,} lanes", f"{total['interval']:,}", share(total["lane_efficiency"]),
                   f"{total['weight_bits']:,}", "", style="bold")
     return table
+
+
+def _size(layer: dict) -> str:
+    """How many lanes, as an engine counts them."""
+    match layer["engine"]["name"]:
+        case "eie":
+            return f"{layer['lanes']:,} elements"
+        case "static":
+            return f"static {layer['pe']:,} x {layer['simd']:,}"
+    return f"{layer['pe']:,} x {layer['simd']:,}"
 
 
 def _totals(report: dict) -> Table:
@@ -70,6 +80,9 @@ def _totals(report: dict) -> Table:
         steps += f" and {len(option['steps']) - 4} more" if len(option["steps"]) > 4 else ""
         steps += f": {plural(option['interval'], 'cycle')} with {option['lanes']:,} lanes"
         grid.add_row("next step", Text(steps))
+    for layer in report["layers"]:
+        if layer["engine"]["candidates"]:
+            grid.add_row(Text(layer["name"]), Text(layer["engine"]["why"]))
     if report["estimate"]:
         said = report["estimate"]
         if said["status"]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 __all__ = ["LANES", "STORAGE", "UNITS", "after", "count", "figure", "plural", "shape", "share", "state"]
 
-UNITS = {"add": "add", "arg_max": "arg-max", "concat": "concatenate", "depthwise": "depthwise", "fifo": "FIFO",
-         "fork": "fork", "matrix_vector": "matrix-vector", "pool": "pool", "reorder": "reorder",
-         "requantise": "requantise", "shuffle": "shuffle", "split": "split", "table": "table",
-         "threshold": "thresholds", "upsample": "upsample", "weights": "weights", "width": "regroup",
-         "window": "window"}
+UNITS = {"add": "add", "arg_max": "arg-max", "block_sparse": "block-sparse", "concat": "concatenate",
+         "depthwise": "depthwise", "fifo": "FIFO", "fork": "fork", "matrix_vector": "matrix-vector", "pool": "pool",
+         "reorder": "reorder", "requantise": "requantise", "shuffle": "shuffle", "sparse": "sparse engine",
+         "split": "split", "table": "table", "threshold": "thresholds", "upsample": "upsample", "weights": "weights",
+         "width": "regroup", "window": "window"}
 """What people call a kind of unit."""
 
 STORAGE = {"registers": "registers", "lut_ram": "LUT RAM", "block_ram": "block RAM", "buffer": "buffer"}
@@ -21,7 +21,8 @@ LANES = {"xnor": "one XNOR and its share of the popcount",
          "shift": "an input shifted: weights are powers of two",
          "multiply": "one multiplier and its share of the sum",
          "levels": "a sum for each of few distinct weights, each multiplied once at the end",
-         "serial": "one bit of an input a cycle, times a weight"}
+         "serial": "one bit of an input a cycle, times a weight",
+         "element": "an element of a sparse engine: one weight that is not 0, times an input that is not"}
 """What a lane of each kind does for its multiply-accumulate (MAC)."""
 
 

@@ -1,8 +1,9 @@
 """The folding as an optimisation problem: the cheapest that is fast enough, or the fastest that fits.
 
-Each layer takes one of its options (PE, SIMD, kind of lane), which has a number of cycles a frame and needs so many
-lookup tables, memory blocks and multipliers. That is a multiple-choice knapsack problem. Without a limit it falls apart
-into layers and the best is picked exactly; where a limit binds, OR-tools' CP-SAT solves it and says what it proved.
+Each layer takes one of its options (PE, SIMD, kind of lane; or another engine, and how much of it), which has a number
+of cycles a frame and needs so many lookup tables, memory blocks and multipliers. That is a multiple-choice knapsack
+problem. Without a limit it falls apart into layers and the best is picked exactly; where a limit binds, OR-tools'
+CP-SAT solves it and says what it proved.
 ``fastest`` bisects the frame's cycles over ``cheapest``: an option fast enough for a shorter frame is so for a longer
 one.
 
@@ -21,7 +22,8 @@ import numpy as np
 from ..boards.cost import Cost
 from ..boards.device import UNLIMITED, Budget
 from ..errors import UserError
-from .folding import Fold, Work, options
+from .engine import Others
+from .folding import Choice, Fold, Work, options
 
 __all__ = ["Costs", "Solution", "cheapest", "fastest", "price"]
 
@@ -51,7 +53,11 @@ class Costs(Protocol):
         ...
 
     def lanes(self, layer: int) -> tuple[str | None, ...]:
-        """Kinds of lanes that a layer may take, of ``hdl.dot.LANES``; None is the one that its weights ask for."""
+        """Kinds of dense lanes that it may take, of ``hdl.dot.LANES``; None is the one that its weights ask for."""
+        ...
+
+    def others(self, layer: int) -> Others:
+        """The other engines that it may take."""
         ...
 
     def needs(self, layer: int, folds: np.ndarray, lane: str | None) -> np.ndarray:
@@ -67,7 +73,7 @@ class Solution:
     worse: in price with ``cheapest``, in cycles with ``fastest``. 0 is a proven optimum.
     """
 
-    folds: tuple[Fold, ...]
+    folds: tuple[Choice, ...]
     lanes: tuple[str | None, ...]
     cycles: int
     cost: Cost
@@ -81,24 +87,38 @@ class Solution:
 
 @dataclass(frozen=True, eq=False)
 class _Layer:
-    """The options of one layer, by what they need: rows of (PE, SIMD), their lanes, their cycles, their needs."""
+    """The options of one layer, by what they need: their cycles, their needs, and what each is.
+
+    Those on dense lanes are rows of (PE, SIMD) in ``folds`` with kinds of ``lanes``; the ``others`` have none there,
+    and in ``kinds`` their place, counted from the last on: -1, -2, …
+    """
 
     name: str
     folds: np.ndarray
-    lanes: tuple[str | None, ...]
+    kinds: np.ndarray
     cycles: np.ndarray
     needs: np.ndarray
+    lanes: tuple[str | None, ...]
+    others: tuple[Choice, ...]
 
     @classmethod
     def of(cls, number: int, work: Work, costs: Costs) -> _Layer:
-        each, lanes = options(work), costs.lanes(number)
-        folds, kinds = np.tile(each, (len(lanes), 1)), np.repeat(np.arange(len(lanes)), len(each))
-        needs = np.concatenate([costs.needs(number, each, lane) for lane in lanes])
-        cycles = work.cycles_of(folds)
+        each, lanes, others = options(work), costs.lanes(number), costs.others(number)
+        count = len(others.choices)
+        folds = np.concatenate([np.tile(each, (len(lanes), 1)), np.zeros((count, 2), dtype=np.int64)])
+        kinds = np.concatenate([np.repeat(np.arange(len(lanes)), len(each)), np.arange(-count, 0)])
+        needs = np.concatenate([*(costs.needs(number, each, lane) for lane in lanes), others.needs])
+        cycles = np.concatenate([np.tile(work.cycles_of(each), len(lanes)), others.cycles])
         # Of options that need the same the first one stays: the fewest cycles, the fewest PEs, the first lane.
         order = np.lexsort((kinds, folds[:, 0], cycles, *needs.T[::-1]))
-        return cls(costs.name(number), folds[order], tuple(lanes[kind] for kind in kinds[order]), cycles[order],
-                   needs[order])
+        return cls(costs.name(number), folds[order], kinds[order], cycles[order], needs[order], lanes, others.choices)
+
+    def option(self, index: int) -> tuple[Choice, str | None]:
+        """What an option is: a choice, and its kind of lane."""
+        kind = int(self.kinds[index])
+        if kind < 0:
+            return self.others[kind], None
+        return Fold(*map(int, self.folds[index])), self.lanes[kind]
 
     def within(self, cycles: int) -> np.ndarray:
         """The options, by index, with at most ``cycles``, less those that another of them beats in all they need."""
@@ -185,8 +205,7 @@ def _layers(works: Sequence[Work], costs: Costs) -> list[_Layer]:
 
 
 def _solution(layers: Sequence[_Layer], chosen: Sequence[int], gap: float) -> Solution:
-    folds = tuple(Fold(*map(int, layer.folds[index])) for layer, index in zip(layers, chosen, strict=True))
-    lanes = tuple(layer.lanes[index] for layer, index in zip(layers, chosen, strict=True))
+    folds, lanes = zip(*(layer.option(index) for layer, index in zip(layers, chosen, strict=True)), strict=True)
     cycles = max(int(layer.cycles[index]) for layer, index in zip(layers, chosen, strict=True))
     luts, halves, dsps = np.sum([layer.needs[index] for layer, index in zip(layers, chosen, strict=True)], axis=0)
     return Solution(folds, lanes, cycles, Cost(int(luts), int(halves) / 2, int(dsps)), gap)

@@ -8,6 +8,7 @@ import numpy as np
 from amaranth.hdl import Shape
 
 from ..hdl.argmax import ArgMaxParameters, ArgMaxUnit
+from ..hdl.block_sparse import BlockSparseParameters, BlockSparseUnit
 from ..hdl.concat import ConcatParameters, ConcatUnit
 from ..hdl.depthwise import DepthwiseParameters, DepthwiseUnit
 from ..hdl.fifo import Fifo, FifoParameters
@@ -32,15 +33,16 @@ from .stream import Edge
 __all__ = ["KINDS", "Parameters", "built_otherwise", "fixed", "loadable", "make", "ports", "resized"]
 
 Parameters = (
-    AddParameters | ArgMaxParameters | ConcatParameters | DepthwiseParameters | FifoParameters | ForkParameters
-    | HashParameters | LfsrParameters | MatrixVectorParameters | ParallelWindowParameters | PoolParameters
-    | ReorderParameters | RequantiseParameters | ShuffleParameters | SparseParameters | SplitParameters
+    AddParameters | ArgMaxParameters | BlockSparseParameters | ConcatParameters | DepthwiseParameters | FifoParameters
+    | ForkParameters | HashParameters | LfsrParameters | MatrixVectorParameters | ParallelWindowParameters
+    | PoolParameters | ReorderParameters | RequantiseParameters | ShuffleParameters | SparseParameters | SplitParameters
     | TableParameters | ThresholdParameters | UpsampleParameters | WeightStreamerParameters | WidthParameters
     | WindowParameters)
 
 KINDS = {
     AddParameters: "add",
     ArgMaxParameters: "arg_max",
+    BlockSparseParameters: "block_sparse",
     ConcatParameters: "concat",
     DepthwiseParameters: "depthwise",
     FifoParameters: "fifo",
@@ -67,12 +69,12 @@ KINDS = {
 # Units that move lanes without looking at them take the lane's shape beside their parameters.
 _BLIND = {ConcatParameters: ConcatUnit, ForkParameters: ForkUnit, ReorderParameters: ReorderUnit,
           ShuffleParameters: ShuffleUnit, SplitParameters: SplitUnit, UpsampleParameters: UpsampleUnit}
-_OTHERS = {AddParameters: AddUnit, ArgMaxParameters: ArgMaxUnit, DepthwiseParameters: DepthwiseUnit,
-           HashParameters: SparseMatrixVectorUnit, LfsrParameters: SparseMatrixVectorUnit,
-           MatrixVectorParameters: MatrixVectorUnit, ParallelWindowParameters: ParallelWindowUnit,
-           PoolParameters: PoolUnit, RequantiseParameters: RequantiseUnit, SparseParameters: SparseMatrixVectorUnit,
-           TableParameters: TableUnit, ThresholdParameters: ThresholdUnit, WeightStreamerParameters: WeightStreamer,
-           WindowParameters: WindowUnit}
+_OTHERS = {AddParameters: AddUnit, ArgMaxParameters: ArgMaxUnit, BlockSparseParameters: BlockSparseUnit,
+           DepthwiseParameters: DepthwiseUnit, HashParameters: SparseMatrixVectorUnit,
+           LfsrParameters: SparseMatrixVectorUnit, MatrixVectorParameters: MatrixVectorUnit,
+           ParallelWindowParameters: ParallelWindowUnit, PoolParameters: PoolUnit, RequantiseParameters: RequantiseUnit,
+           SparseParameters: SparseMatrixVectorUnit, TableParameters: TableUnit, ThresholdParameters: ThresholdUnit,
+           WeightStreamerParameters: WeightStreamer, WindowParameters: WindowUnit}
 
 
 def make(parameters: Parameters, source: Edge | None):

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import MismatchError
-from ..hdl.schedule import Schedule
+from ..hdl.schedule import Engine, Schedule
 from ..sim import patterns
 from ..sim.dataflow import Prediction, predict
 from . import reference
@@ -30,11 +30,16 @@ Progress = Callable[[str, int, int], None]
 # Products that plain qonnx may compute in one verification: a minute or two.
 _PLAIN_PRODUCTS = 2_000_000_000
 _BATCH_INTEGERS = 100_000_000
+# Frames over which the interval is a mean where it depends on them.
+_MEAN_FRAMES = 64
 
 
 @dataclass(frozen=True)
 class Cycles:
-    """Predicted by the dataflow engine and measured on the RTL, in cycles and words, on a run without stalls."""
+    """Predicted by the dataflow engine and measured on the RTL, in cycles and words, on a run without stalls.
+
+    Where cycles depend on the data, the interval is the mean of some of the frames, and the latency the first one's.
+    """
 
     interval: dict[str, int | float | None]
     latency: dict[str, int | None]
@@ -114,6 +119,7 @@ class _Run:
         self.prediction: Prediction = predict(design.dataflow.network)
         self.measured_interval: Fraction | None = None
         self.measured_latency: int | None = None
+        self.predicted_interval, self.predicted_latency = self.prediction.interval, self.prediction.latency
         self.predicted_peaks: tuple[int, ...] = self.prediction.peaks
         self.measured_peaks: tuple[int, ...] = ()
         # Plain execution goes frame by frame; where a frame takes it seconds, some frames must do.
@@ -200,18 +206,31 @@ class _Run:
         # Before a slow unit, the pipelines of faster ones fill up, too.
         in_flight += sum(-(-stage.schedule.stages // stage.outputs[0].words) for stage in dataflow.stages
                          if isinstance(stage.schedule, Schedule))
+        by_data = any(isinstance(stage.schedule, Engine) for stage in dataflow.stages)
+        if by_data:  # the mean of some frames, not a period
+            again = first + max(1, min(len(self.codes), _MEAN_FRAMES))
         frames = again + in_flight + 4
         many = hardware.run(run_golden(self.design.graph, np.resize(self.codes, (frames, self.codes.shape[1]))))
         alone = hardware.run(run_golden(self.design.graph, self.codes[:1]))
-        last = many.times["o"][dataflow.edges[-1].words - 1 :: dataflow.edges[-1].words]
-        self.measured_interval = Fraction(int(last[again] - last[first]), again - first)
-        self.measured_latency = int(alone.times["o"][-1] - alone.times["i"][0])
+        words = dataflow.edges[-1].words
+
+        def interval(times: Mapping[str, np.ndarray]) -> Fraction:
+            last = times["o"][words - 1 :: words]
+            return Fraction(int(last[again] - last[first]), again - first)
+
+        def latency(times: Mapping[str, np.ndarray]) -> int:
+            return int(times["o"][-1] - times["i"][0])
+
+        self.measured_interval, self.measured_latency = interval(many.times), latency(alone.times)
         self.measured_peaks = many.peaks
         # Streamed weights go on coming when the last frame has gone in: their FIFOs may then hold more than before.
         ahead = any(not stage.inputs for stage in dataflow.stages)
-        self.predicted_peaks = many.peaks if ahead else self.prediction.peaks
-        for what, predicted, measured in (("interval", self.prediction.interval, self.measured_interval),
-                                          ("latency", self.prediction.latency, self.measured_latency),
+        if ahead or by_data:
+            self.predicted_peaks = many.peaks
+        if by_data:
+            self.predicted_interval, self.predicted_latency = interval(many.predicted), latency(alone.predicted)
+        for what, predicted, measured in (("interval", self.predicted_interval, self.measured_interval),
+                                          ("latency", self.predicted_latency, self.measured_latency),
                                           ("FIFO peaks", self.predicted_peaks, self.measured_peaks)):
             if predicted != measured:
                 raise MismatchError(f"{what} predicted {predicted}, measured {measured}")
@@ -230,8 +249,8 @@ class _Run:
             boundaries=[edge.name for edge in self.design.dataflow.edges if edge.value],
             accuracy=self.correct / len(self.codes) if wide else None,
             cycles=Cycles(
-                {"predicted": _number(self.prediction.interval), "measured": _number(self.measured_interval)},
-                {"predicted": self.prediction.latency, "measured": self.measured_latency},
+                {"predicted": _number(self.predicted_interval), "measured": _number(self.measured_interval)},
+                {"predicted": self.predicted_latency, "measured": self.measured_latency},
                 {"predicted": list(self.predicted_peaks), "measured": list(self.measured_peaks)}),
             stalled_cycles=dict(self.stalled),
             ties=self.ties, plain=self.plain, simulator=self.design.simulator(),

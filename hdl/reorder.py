@@ -79,6 +79,12 @@ class ReorderParameters:
         return Buffer(need, free, words, self.depth)
 
     @property
+    def row_bits(self) -> int:
+        """Bits of a phase's row in the ROM: the reader's move, the same around the ring, words given back, a zero."""
+        move = Shape.cast(range(-self.words_in - 1, self.words_in + self.depth + 1)).width
+        return move + below(self.depth).width + int(np.diff(self.tables[1], prepend=0).max()).bit_length() + 1
+
+    @property
     def walk(self) -> np.ndarray:
         """Where the reader stands at each phase, and at the first of the next frame: a zero is read where it stands."""
         stands = np.maximum.accumulate(np.where(self.index < 0, 0, np.arange(1, len(self.index) + 1)))
@@ -122,6 +128,7 @@ class ReorderUnit(Unit):
         freed = np.diff(p.tables[1], prepend=0)
         columns = [(moves, len(ring.move)), (moves % p.depth, len(ring.hop)), (freed, int(freed.max()).bit_length()),
                    (inside, 1)]
+        assert sum(width for _, width in columns) == p.row_bits
         move, hop, free, reads = self._table(m, platform, columns, stages.fire)
         zero = Signal()
         m.d.comb += [

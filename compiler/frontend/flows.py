@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..float32 import Chain
+from ..index import Index
 from ..ir import Value, canonical_order
 
 __all__ = ["Constant", "Data", "Flow", "Weights", "layout", "natural"]
@@ -33,13 +34,14 @@ class Weights:
     """Quantised constants: ``codes`` (int64) times ``scale`` (float32, of the same shape).
 
     ``bipolar`` tells that their quantiser knows -1 and +1 only; ``declared`` are the least and the greatest code of
-    any other quantiser.
+    any other quantiser. ``index`` is what the model says of where they come from; the quantiser's codes agreed with it.
     """
 
     codes: np.ndarray
     scale: np.ndarray
     bipolar: bool = False
     declared: tuple[int, int] | None = None
+    index: Index | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:

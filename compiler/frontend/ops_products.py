@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..float32 import Chain
+from ..index import fits
 from ..ir import Conv, IntType, MatMul, Value, Window
 from .arrange import arrange, as_stream
 from .codes import integers
@@ -51,7 +52,9 @@ def product(walk: Walk, node: NodeProto, data: Data, weights: Weights, *, window
     name, kind = node.output[0], kind_of(codes, weights.bipolar)
     value = Value(name, shape, IntType.spanning(least, greatest), least, greatest, origin=name)
     if window is None:
-        walk.emit(MatMul(walk.node_name(node), base.name, value, codes, kind, weights.declared))
+        # Moved columns or changed integers are another matrix, whose weights are stored like any.
+        index = weights.index if weights.index is not None and fits(weights.index, codes) is None else None
+        walk.emit(MatMul(walk.node_name(node), base.name, value, codes, kind, weights.declared, index))
     else:
         walk.emit(Conv(walk.node_name(node), base.name, value, codes, kind, window, groups, weights.declared))
     order = np.arange(value.elements, dtype=np.int64).reshape(1, *shape)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..float32 import ROUNDINGS, SIGN, Chain, Quantiser, Steps, Uniform
+from ..index import KEY, Index, fits, read_index
 from ..ir import BIPOLAR, IntType
 from .arrange import fit, fit_all
 from .codes import keeps
@@ -53,7 +54,8 @@ def quant(walk: Walk, node: NodeProto) -> None:
             walk.set(node, Weights(codes, scale, bipolar=True))
             return
         declared = _range(bits, signed, narrow)
-        walk.set(node, Weights(Uniform(scale, *declared, rounding)(latent), scale, declared=declared))
+        codes = Uniform(scale, *declared, rounding)(latent)
+        walk.set(node, Weights(codes, scale, declared=declared, index=_index(node, codes)))
         return
     data, divisor = fit(walk, node, walk.data(node), scale)
     if signed and bits == 1:
@@ -65,6 +67,24 @@ def quant(walk: Walk, node: NodeProto) -> None:
     if lo == hi:
         raise refuse(node, f"quantises everything to {lo}", "use more bits")
     _read(walk, node, data, Uniform(divisor, lo, hi, rounding), IntType(bits, signed), scale)
+
+
+def _index(node: NodeProto, codes: np.ndarray) -> Index | None:
+    """What the node's metadata says of where weights ``[out, ...]`` come from."""
+    text = next((entry.value for entry in node.metadata_props if entry.key == KEY), None)
+    if text is None:
+        return None
+    matrix = codes.reshape(len(codes), -1)
+    try:
+        index = read_index(text, matrix.shape)
+    except ValueError as error:
+        raise refuse(node, f"has a note {KEY!r} that cannot be used: {error}", "export it anew, or take the note out"
+                     ) from None
+    why = fits(index, matrix)
+    if why is not None:
+        raise refuse(node, f"has weights that are not those of its note {KEY!r}: {why}",
+                     "export the layer with the index that it was trained with, or take the note out")
+    return index
 
 
 def trunc(walk: Walk, node: NodeProto) -> None:

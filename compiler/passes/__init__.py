@@ -19,10 +19,11 @@ from .simplify_adds import SimplifyAdds
 from .sink_max_pool import SinkMaxPool
 from .tabulate import Tabulate
 from .trim_thresholds import TrimThresholds
+from .unfuse_thresholds import UnfuseThresholds
 
 __all__ = ["LOADABLE", "PIPELINE", "AppendArgMax", "DeclareWeights", "FlipFalling", "FuseThresholds", "InferTypes",
            "MergeThresholds", "Pass", "RemoveUnused", "ReplaceThresholds", "SettleThresholds", "SimplifyAdds",
-           "SinkMaxPool", "Tabulate", "TrimThresholds", "run"]
+           "SinkMaxPool", "Tabulate", "TrimThresholds", "UnfuseThresholds", "run"]
 
 Pass = Callable[[Graph], Graph]
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ...coding.xxhash32 import Hash
 from ..ir import Conv, Graph, IntType, MatMul, Node, Threshold
 from .readers import sole_readers
 
@@ -19,8 +20,8 @@ __all__ = ["FlipFalling", "mirrored"]
 class FlipFalling:
     """Negate the falling channels of every MatMul or Conv that a Threshold alone reads.
 
-    Not where a negated weight would need another bit or, if ``loadable``, where one of those that may come would. All
-    other Thresholds keep their directions.
+    Not where a negated weight would need another bit or, if ``loadable``, where one of those that may come would, and
+    not where a hash gives the weights' signs. All other Thresholds keep their directions.
     """
 
     loadable: bool = False
@@ -32,7 +33,8 @@ class FlipFalling:
         for node in graph.nodes:
             if isinstance(node, MatMul | Conv):
                 reader = sole.get(node.output.name)
-                if isinstance(reader, Threshold) and reader.falling.any():
+                hashed = isinstance(node, MatMul) and isinstance(node.index, Hash)
+                if isinstance(reader, Threshold) and reader.falling.any() and not hashed:
                     rows = reader.falling.reshape(-1, *[1] * (node.weights.ndim - 1))
                     weights = np.where(rows, -node.weights, node.weights)
                     if mirrored(node) if self.loadable else node.weight_type.holds(weights):

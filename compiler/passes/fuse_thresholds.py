@@ -45,8 +45,9 @@ class FuseThresholds:
 def _dense(product: MatMul | Conv, threshold: Threshold | None) -> Dense:
     window, groups = (product.window, product.groups) if isinstance(product, Conv) else (None, 1)
     weights = np.ascontiguousarray(product.weights.reshape(len(product.weights), -1))
+    index = product.index if isinstance(product, MatMul) else None
     if threshold is None:
         return Dense(product.name, product.input, product.output, weights, product.weight_type, product.output.type,
-                     None, window, groups, declared=product.declared)
+                     None, window, groups, declared=product.declared, index=index)
     return Dense(product.name, product.input, threshold.output, weights, product.weight_type, product.output.type,
-                 threshold.thresholds, window, groups, threshold.base, product.declared)
+                 threshold.thresholds, window, groups, threshold.base, product.declared, index)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from gatewright.boards.cost import Cost
 from gatewright.boards.device import Budget
 from gatewright.compiler import solve
+from gatewright.compiler.engine import Others
 from gatewright.compiler.folding import Fold, Work
 from gatewright.errors import UserError
 
@@ -30,6 +31,9 @@ class Costs:
 
     def lanes(self, layer):
         return (None, "planes") if layer % 2 == 0 else (None,)
+
+    def others(self, layer):
+        return Others()
 
     def needs(self, layer, folds, lane):
         return np.array([np.random.default_rng((self.seed, layer, *fold, lane is not None)).integers(0, 12, 3)
