@@ -10,11 +10,10 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from torch import nn
 
-from ...coding.xxhash32 import hashed_index
+from ...coding import xxhash32
 from ..layers import Weighted
 from .constrained import Hashed, constrain
 from .step import PerLayer, Step, per_layer
@@ -30,27 +29,30 @@ class Hash(Step):
     """Give a layer ``size`` real weights, a power of two, and train them for ``epochs`` epochs.
 
     Layers are numbered from ``seed`` in the module's order. They begin as near to the weights that were there as they
-    can. What the layer's file needs to say of it is noted.
+    can. With ``banks``, a power of two, each row has its weights in one of so many parts of them: an engine of as many
+    elements, or a multiple, then needs no copies. What the layer's file needs to say of it is noted.
     """
 
     size: PerLayer[int]
     seed: int = 1
+    banks: int = 1
     epochs: int = 10
     learning_rate: float = 1e-3
 
     def apply(self, module: nn.Module, data: Trainer) -> None:
         for number, (layer, size) in enumerate(per_layer("size", self.size, module).items()):
-            hash_layer(layer, size, self.seed + number)
+            hash_layer(layer, size, self.seed + number, self.banks)
         data.fit(module, self.epochs, self.learning_rate, title="hashed")
 
 
-def hash_layer(layer: Weighted, size: int, seed: int) -> None:
+def hash_layer(layer: Weighted, size: int, seed: int, banks: int = 1) -> None:
     """Turn a layer (weights ``[outputs, ...]``, a matrix of outputs by inputs) into a hashed one.
 
-    Raises ``ValueError`` if ``size`` is no power of two.
+    Raises ``ValueError`` if ``size`` or ``banks`` is no power of two.
     """
     rows, columns = layer.weight.flatten(1).shape
-    index, sign = hashed_index(np.arange(rows)[:, None], np.arange(columns), size, seed)
+    index, sign = xxhash32.Hash(size, seed, banks).index(rows, columns)
     shape = layer.weight.shape
+    note = {"kind": "hash", "seed": seed, "size": size}
     constrain(layer, Hashed(torch.from_numpy(index).reshape(shape), torch.from_numpy(sign).reshape(shape), size,
-                            json.dumps({"kind": "hash", "seed": seed, "size": size})))
+                            json.dumps(note if banks == 1 else {"banks": banks} | note)))

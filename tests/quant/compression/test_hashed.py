@@ -8,10 +8,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gatewright.coding import xxhash32 as hashes_of
 from gatewright.coding.xxhash32 import hashed_matrix, xxhash32
 from gatewright.quant import Hash, Prune, compress
 from gatewright.quant.compression import hash_layer
-from gatewright.quant.compression.constrained import integers, named
+from gatewright.quant.compression.constrained import constraint, integers, named
 from gatewright.quant.layers import conv, latent, linear
 
 
@@ -48,6 +49,15 @@ def test_it_begins_with_the_means_of_what_was_there():
     for place, value in enumerate(latent(layer).tolist()):
         here = hashes % 4 == place
         assert value == pytest.approx(np.where(hashes >> 31, -before, before)[here].mean(), abs=1e-6)
+
+
+def test_rows_have_banks_of_their_own():
+    """An engine of four elements then holds each real weight once."""
+    layer = linear(20, 12, 8)
+    hash_layer(layer, 32, 3, banks=4)
+    real = latent(layer).detach().numpy()
+    assert (layer.weight.detach().numpy() == hashes_of.Hash(32, 3, 4).matrix(real, 12, 20)).all()
+    assert json.loads(constraint(layer).note) == {"banks": 4, "kind": "hash", "seed": 3, "size": 32}
 
 
 def test_a_hashed_network_learns_and_its_notes_make_its_matrices(trained, data):
