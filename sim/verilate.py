@@ -83,10 +83,10 @@ def cache_folder() -> Path:
     return (Path(base) if base and Path(base).is_absolute() else Path.home() / ".cache") / "gatewright"
 
 
-def verilate(sources: Sources, top: str, taps: Sequence[Tap], *, waves: str, cache: Path) -> Path:
+def verilate(sources: Sources, top: str, taps: Sequence[Tap], *, waves: str, cache: Path, quick: bool = False) -> Path:
     """Return the folder that holds the design's ``lib.so`` and ``ports.txt`` (bits of the input and output payloads).
 
-    ``waves`` is ``""``, ``"fst"`` or ``"vcd"``.
+    ``waves`` is ``""``, ``"fst"`` or ``"vcd"``; ``quick`` as of :func:`.verilated.build`.
 
     Raises
     ------
@@ -97,7 +97,7 @@ def verilate(sources: Sources, top: str, taps: Sequence[Tap], *, waves: str, cac
     tools = (toolchain.verilator_version(), toolchain.tool_version(compiler), platform.machine())
     harness = Path(__file__).with_name("harness.cpp").read_bytes()
     design_key = _digest(*tools, harness, top, waves, *_VERILATOR_FLAGS, *_CXX_FLAGS, str(cache),
-                         *(f"{tap.name}:{tap.bits}" for tap in taps),
+                         *(f"{tap.name}:{tap.bits}" for tap in taps), *(["quick"] if quick else []),
                          *(part for name, data in sorted(sources.files.items()) for part in (name, data)))
     final = cache / "designs" / design_key
 
@@ -110,7 +110,7 @@ def verilate(sources: Sources, top: str, taps: Sequence[Tap], *, waves: str, cac
         _verilate(folder, final, sources, top, taps, waves)
         ports = _bind(folder / "cpp", top, taps)
         (folder / "cpp" / "harness.cpp").write_bytes(harness)
-        _compile_design(folder / "cpp", compiler, runtime, waves)
+        _compile_design(folder / "cpp", compiler, runtime, waves, quick)
         (folder / "cpp" / "lib.so").rename(folder / "lib.so")
         (folder / "ports.txt").write_text("".join(f"{bits}\n" for bits in ports))
         shutil.rmtree(folder / "cpp")
@@ -263,14 +263,15 @@ def _bind(cpp: Path, top: str, taps: Sequence[Tap]) -> tuple[int, int]:
     return rows[0][1], rows[1][1]
 
 
-def _compile_design(cpp: Path, compiler: Path, runtime: Sequence[Path], waves: str) -> None:
+def _compile_design(cpp: Path, compiler: Path, runtime: Sequence[Path], waves: str, quick: bool) -> None:
     """Compile Verilator's output and the harness into ``lib.so``: one unit if small, else in parallel pieces."""
     files = sorted(cpp.glob("*.cpp"))
     total = sum(path.stat().st_size for path in files)
     fast = [path for path in files if not path.stem.endswith("__Slow")]
     slow = [path for path in files if path.stem.endswith("__Slow")]
-    units = [("all", files, "-O2")] if total < _SMALL else [
-        *((f"fast{k}", group, "-O2" if total < _LARGE else "-O1") for k, group in enumerate(_groups(fast))),
+    level = "-O0" if quick else "-O2" if total < _LARGE else "-O1"
+    units = [("all", files, level)] if total < _SMALL else [
+        *((f"fast{k}", group, level) for k, group in enumerate(_groups(fast))),
         *((f"slow{k}", group, "-O0") for k, group in enumerate(_groups(slow)))]
     for name, group, _ in units:
         (cpp / f"unit_{name}.cc").write_text("".join(f'#include "{path.name}"\n' for path in group))

@@ -101,7 +101,7 @@ class Library:
 
 
 def build(sources: Sources, top: str, taps: Sequence[Tap] = (), *, waves: bool = False, x_initial: str = "fast",
-          cache: Path | None = None) -> Library:
+          quick: bool = False, cache: Path | None = None) -> Library:
     """Compile a design, or find it in the cache.
 
     Parameters
@@ -117,6 +117,9 @@ def build(sources: Sources, top: str, taps: Sequence[Tap] = (), *, waves: bool =
     x_initial
         ``"fast"``: what the design leaves undefined starts as zeros, or ``"unique"``: as random bits, chosen by the
         seed of ``Library.open``. Both come from one compilation.
+    quick
+        Compile without optimising: for a large design that is to run for some hundred thousand cycles only, which then
+        take several times as long, but seconds where the compiler would have taken minutes.
     cache
         Where to keep the result; by default ``verilate.cache_folder()``.
 
@@ -133,7 +136,7 @@ def build(sources: Sources, top: str, taps: Sequence[Tap] = (), *, waves: bool =
         raise ValueError(f"taps must have distinct names, not {[tap.name for tap in taps]!r}")
     cache = cache_folder() if cache is None else Path(cache).resolve()
     form = trace_format(toolchain.tool("g++"), cache) if waves else ""
-    folder = verilate(sources, top, taps, waves=form, cache=cache)
+    folder = verilate(sources, top, taps, waves=form, cache=cache, quick=quick)
     input_bits, output_bits = map(int, (folder / "ports.txt").read_text().split())
     return Library(folder / "lib.so", tuple(taps), input_bits, output_bits, form, x_initial)
 
