@@ -12,13 +12,16 @@ from fractions import Fraction
 import numpy as np
 
 from gatewright.coding.csc import entry_counts
+from gatewright.hdl.number import IntType
 from gatewright.hdl.schedule import Engine
-from gatewright.hdl.sparse_matrix import LATENCY
+from gatewright.hdl.sparse import SparseParameters
 from gatewright.sim.dataflow import predict
 from gatewright.sim.network import Network, Unit
 
 LANES = 16
 """Activations in a word of the input and sums in one of the output: so many that neither waits for the other."""
+
+_UNIT = SparseParameters(np.ones((1, 1), dtype=np.int64), 1, input=IntType(16)).schedule
 
 
 @dataclass(frozen=True)
@@ -132,7 +135,7 @@ class Counted:
         self.real = int(np.count_nonzero(there[:, active]))
         # With fewer elements than lanes, as many sums leave together as there are elements.
         words = -(-len(there) // min(LANES, elements))
-        self.engine = Engine(self.counts, LANES, 8, words, LATENCY, 2, active=active[None])
+        self.engine = Engine(self.counts, LANES, 8, words, _UNIT.latency, _UNIT.stages, active=active[None])
 
     def cycles(self, depth: int = 8) -> Cycles:
         """As the dataflow engine predicts them for queues of so many activations."""

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+
+import numpy as np
 
 from ..hdl.block_sparse import BlockSparseParameters
 from ..hdl.depthwise import DepthwiseParameters
 from ..hdl.fifo import FifoParameters
 from ..hdl.mvu import MatrixVectorParameters
-from ..hdl.schedule import Buffer, Queue
+from ..hdl.schedule import Buffer, Engine, Queue
 from ..hdl.sparse_parameters import EngineParameters
 from ..sim.network import Network, Unit
 from ..sim.sizing import size_queues
-from .stream import Edge
+from .stream import PADDING, Edge
 from .units import Parameters, fixed, loadable, make, ports, resized
 
 __all__ = ["WEIGHTED", "Dataflow", "Stage", "size"]
@@ -100,10 +102,23 @@ class Dataflow:
         return tuple(stage for stage in self.stages if isinstance(stage.schedule, Queue | Buffer))
 
     @property
+    def sparse(self) -> tuple[Stage, ...]:
+        """The units whose cycles depend on which activations are zero."""
+        return tuple(stage for stage in self.stages if isinstance(stage.schedule, Engine))
+
+    @property
     def network(self) -> Network:
-        """What the dataflow engine executes."""
+        """What the dataflow engine executes. In sparse units no activation is zero: nothing takes longer than that."""
         return Network(tuple(Unit(stage.name, stage.schedule, tuple(edge.name for edge in stage.inputs),
                                   tuple(edge.name for edge in stage.outputs)) for stage in self.stages))
+
+    def network_for(self, values: Mapping[str, np.ndarray]) -> Network:
+        """The network that has just these frames to work on, one after another, and then again from the first on.
+
+        ``values`` are the integers ``[frames, elements]`` of every value of the graph (``execute.run_golden``).
+        """
+        return self.network.with_timings({stage.name: replace(stage.schedule, active=_active(stage, values))
+                                          for stage in self.sparse})
 
     @property
     def depths(self) -> tuple[int, ...]:
@@ -116,6 +131,15 @@ class Dataflow:
         return replace(self, stages=tuple(
             replace(stage, parameters=resized(stage.parameters, next(new)))
             if isinstance(stage.schedule, Queue | Buffer) else stage for stage in self.stages))
+
+
+def _active(stage: Stage, values: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Which activations of a sparse unit are not zero: bool ``[vectors, columns]``."""
+    edge, timing = stage.input, stage.schedule
+    index = edge.index.reshape(timing.positions, -1)[:, : len(timing.counts)]
+    active = (values[edge.value] != 0)[:, np.maximum(index, 0)]
+    active[:, index == PADDING] = edge.fill != 0
+    return active.reshape(-1, index.shape[1])
 
 
 def size(dataflow: Dataflow) -> Dataflow:

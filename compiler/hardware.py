@@ -8,37 +8,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import MismatchError
-from ..hdl.schedule import Engine
 from ..sim import verilated
 from ..sim.dataflow import Trace, simulate
-from ..sim.network import Network
 from .dataflow import Dataflow
 from .stream import NOTHING, Edge
 from .words import lanes_of, pack, unpack_lanes
 
-__all__ = ["Difference", "Hardware", "Measured", "timed"]
+__all__ = ["Difference", "Hardware", "Measured"]
 
 _ALWAYS = np.ones(1, dtype=np.uint8)
 # Cycles run on after the last word, in which nothing more may come out.
 _SETTLE = 64
-
-
-def timed(dataflow: Dataflow, values: Mapping[str, np.ndarray]) -> Network:
-    """What the dataflow engine executes where timing depends on data: ``values`` are those of the frames in order."""
-    timings = {}
-    for stage in dataflow.stages:
-        timing = stage.schedule
-        if isinstance(timing, Engine):
-            columns = len(timing.counts)
-            vectors = lanes_of(values[stage.input.value], stage.input)[:, stage.input.index != NOTHING]
-            timings[stage.name] = replace(timing, active=vectors.reshape(-1, columns) != 0)
-    return dataflow.network.with_timings(timings) if timings else dataflow.network
 
 
 class Difference(MismatchError):
@@ -55,13 +41,11 @@ class Difference(MismatchError):
 class Measured:
     """A run that agreed with golden and engine. ``outputs`` are the words that left,
     ``times`` the cycles of the transfers at each edge, ``peaks`` what the FIFOs held at most, as the engine predicted
-    for this very run; ``predicted`` are the cycles of the transfers at ``i`` and ``o`` as it predicted them;
-    ``seconds`` are the simulation's alone.
+    for this very run; ``seconds`` are the simulation's alone.
     """
 
     outputs: np.ndarray
     times: Mapping[str, np.ndarray]
-    predicted: Mapping[str, np.ndarray]
     peaks: tuple[int, ...]
     cycles: int
     predicted_cycles: int
@@ -75,6 +59,7 @@ class Hardware:
     def __init__(self, dataflow: Dataflow, name: str, files: Mapping[str, bytes], *, x_initial: str = "fast",
                  waves: bool = False):
         self._dataflow, self._network = dataflow, dataflow.network
+        self._sparse = bool(dataflow.sparse)
         self._layer = {edge.name: stage for stage in dataflow.stages for edge in stage.outputs}
         taps = [verilated.Tap(edge.name, edge.bits) for edge in dataflow.edges[1:-1]]
         self._library = verilated.build(verilated.Sources(files), name, taps, x_initial=x_initial, waves=waves)
@@ -116,7 +101,7 @@ class Hardware:
         words = pack(values[edges[0].value], edges[0])
         frames = len(words) // edges[0].words
         names = [edge.name for edge in edges]
-        network = timed(self._dataflow, values)
+        network = self._dataflow.network_for(values) if self._sparse else self._network
         trace = simulate(network, frames, offers=offers, accepts=accepts, record=tuple(names))
         if trace.finished == deadlock:
             raise MismatchError(f"the dataflow engine predicts a deadlock: {trace.deadlock}" if trace.deadlock else
@@ -146,8 +131,7 @@ class Hardware:
                 raise Difference(f"layer {stage.layer}: {stage.name} peaks at {measured} words, predicted {predicted}",
                                  boundary=stage.output.name, count=0, frame=0)
         cycles = trace.cycles if deadlock else int(times["o"][-1]) + 1
-        predicted = {name: trace.times[name] for name in ("i", "o")}
-        return Measured(run.outputs[:due], times, predicted, run.peaks, cycles, trace.cycles, seconds, run.waves)
+        return Measured(run.outputs[:due], times, run.peaks, cycles, trace.cycles, seconds, run.waves)
 
     def _early(self, cycles: int) -> int:
         """How many words of a frame leave within so many cycles before any of it came in: those that see padding alone.

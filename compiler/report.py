@@ -35,9 +35,10 @@ __all__ = ["console", "render", "summarise"]
 def summarise(design: Compiled) -> dict:
     """What ``report.json`` holds for a design that nobody has verified yet.
 
-    Cycles are the dataflow engine's (``sim.dataflow``), for a run without stalls; rates and times are at
-    ``clock_mhz``. ``verification`` (as ``Verification.to_json()``) and ``resources`` (a dictionary by device family)
-    are None here, and filled in by those who measure them.
+    Cycles are the dataflow engine's (``sim.dataflow``), for a run without stalls; rates and times are at ``clock_mhz``.
+    Where ``data_dependent``, they are the most that any frame takes: one without a zero. ``verification`` (as
+    ``Verification.to_json()``) and ``resources`` (a dictionary by device family) are None here, and filled in by those
+    who measure them.
     """
     dataflow, graph, prediction = design.dataflow, design.graph, design.prediction
     interval = number(prediction.interval)
@@ -61,6 +62,7 @@ def summarise(design: Compiled) -> dict:
         "totals": {
             "interval": interval, "fps": design.fps, "regime": list(prediction.regime),
             "latency": prediction.latency, "latency_us": prediction.latency / design.clock,
+            "data_dependent": bool(dataflow.sparse),
             "lanes": lanes, "work": work, "lane_efficiency": work / (lanes * interval),
             "weights": sum(layer["weights"]["count"] for layer in layers),
             "weight_bits": sum(layer["weights"]["bits"] for layer in layers),

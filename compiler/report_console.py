@@ -67,8 +67,11 @@ def _totals(report: dict) -> Table:
     grid.add_column(style="dim")
     grid.add_column()
     clock = f"at {report['clock_mhz']:g} MHz"
-    grid.add_row("throughput", f"{figure(total['fps'], 4)} frames/s {clock}: one every {total['interval']:,} cycles")
-    grid.add_row("latency", f"{total['latency']:,} cycles, {figure(total['latency_us'])} µs {clock}")
+    # Sparse engines skip activations that are zero; reports of earlier versions know none.
+    least, most = ("at least ", "at most ") if total.get("data_dependent") else ("", "")
+    grid.add_row("throughput", f"{least}{figure(total['fps'], 4)} frames/s {clock}: one every {total['interval']:,} "
+                               f"cycles{', fewer where activations are 0' if most else ''}")
+    grid.add_row("latency", f"{most}{total['latency']:,} cycles, {figure(total['latency_us'])} µs {clock}")
     grid.add_row("FIFOs", f"{total['fifo_words']:,} words, {total['fifo_bits']:,} bits")
     if total["buffer_words"]:
         grid.add_row("line buffers", f"{total['buffer_words']:,} words, {total['buffer_bits']:,} bits")

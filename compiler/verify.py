@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import MismatchError
-from ..hdl.schedule import Engine, Schedule
+from ..hdl.schedule import Schedule
 from ..sim import patterns
 from ..sim.dataflow import Prediction, predict
 from . import reference
@@ -30,20 +30,26 @@ Progress = Callable[[str, int, int], None]
 # Products that plain qonnx may compute in one verification: a minute or two.
 _PLAIN_PRODUCTS = 2_000_000_000
 _BATCH_INTEGERS = 100_000_000
-# Frames over which the interval is a mean where it depends on them.
-_MEAN_FRAMES = 64
+# Where cycles depend on the data: frames, and about how many cycles, of which interval and peaks are measured; and
+# activations of sparse units in a batch.
+_TIMED_FRAMES, _TIMED_CYCLES = 32, 1_000_000
+_BATCH_ACTIVATIONS = 8_000_000
 
 
 @dataclass(frozen=True)
 class Cycles:
     """Predicted by the dataflow engine and measured on the RTL, in cycles and words, on a run without stalls.
 
-    Where cycles depend on the data, the interval is the mean of some of the frames, and the latency the first one's.
+    Where cycles depend on the data, in sparse units, ``interval`` is the mean over the first frames given, one after
+    another and then again from the first on, and ``latency`` that of the first one. ``sparse`` then says of how many
+    ``frames``, in how many ``cycles`` how many of them (``period``) pass until all is as it was, and the ``bound``: the
+    interval of frames without zeros.
     """
 
     interval: dict[str, int | float | None]
     latency: dict[str, int | None]
     fifo_peaks: dict[str, list[int]]
+    sparse: dict[str, int | float | None] | None = None
 
 
 @dataclass(frozen=True)
@@ -116,10 +122,10 @@ class _Run:
     def __init__(self, design, codes, labels, inputs, seed, progress):
         self.design, self.codes, self.labels, self.inputs = design, codes, labels, inputs
         self.seed, self.progress = seed, progress
-        self.prediction: Prediction = predict(design.dataflow.network)
+        self.bound: Prediction = design.prediction
+        self.prediction, self.timed = self._predict()
         self.measured_interval: Fraction | None = None
         self.measured_latency: int | None = None
-        self.predicted_interval, self.predicted_latency = self.prediction.interval, self.prediction.latency
         self.predicted_peaks: tuple[int, ...] = self.prediction.peaks
         self.measured_peaks: tuple[int, ...] = ()
         # Plain execution goes frame by frame; where a frame takes it seconds, some frames must do.
@@ -129,6 +135,14 @@ class _Run:
         self.stalled = {"predicted": 0, "measured": 0}
         self.ties: dict[str, int] = {}
         self.plain = {"frames": 0, "frames_parted_by_ties": 0}
+
+    def _predict(self) -> tuple[Prediction, np.ndarray]:
+        """What is predicted without stalls, and the frames of which that holds, one after another again and again."""
+        dataflow = self.design.dataflow
+        if not dataflow.sparse:
+            return self.bound, self.codes
+        timed = self.codes[: max(1, min(_TIMED_FRAMES, int(_TIMED_CYCLES / self.bound.interval)))]
+        return predict(dataflow.network_for(run_golden(self.design.graph, timed))), timed
 
     def _batches(self, what: str, size: int, first: int = 0):
         """Frames by ``size``; if ``first`` is given, the batches before that frame end there."""
@@ -201,44 +215,34 @@ class _Run:
         first, again = self.prediction.regime
         dataflow = self.design.dataflow
         # Enough frames that the input is still offering when the frame that closes the period comes out.
-        in_flight = math.ceil(self.prediction.latency / self.prediction.interval)
+        in_flight = math.ceil(self.bound.latency / self.prediction.interval)
         in_flight += sum(-(-stage.schedule.depth // stage.input.words) for stage in dataflow.sized)
         # Before a slow unit, the pipelines of faster ones fill up, too.
         in_flight += sum(-(-stage.schedule.stages // stage.outputs[0].words) for stage in dataflow.stages
                          if isinstance(stage.schedule, Schedule))
-        by_data = any(isinstance(stage.schedule, Engine) for stage in dataflow.stages)
-        if by_data:  # the mean of some frames, not a period
-            again = first + max(1, min(len(self.codes), _MEAN_FRAMES))
+        in_flight += sum(stage.schedule.depth + 4 for stage in dataflow.sparse)
         frames = again + in_flight + 4
-        many = hardware.run(run_golden(self.design.graph, np.resize(self.codes, (frames, self.codes.shape[1]))))
-        alone = hardware.run(run_golden(self.design.graph, self.codes[:1]))
-        words = dataflow.edges[-1].words
-
-        def interval(times: Mapping[str, np.ndarray]) -> Fraction:
-            last = times["o"][words - 1 :: words]
-            return Fraction(int(last[again] - last[first]), again - first)
-
-        def latency(times: Mapping[str, np.ndarray]) -> int:
-            return int(times["o"][-1] - times["i"][0])
-
-        self.measured_interval, self.measured_latency = interval(many.times), latency(alone.times)
+        many = hardware.run(run_golden(self.design.graph, np.resize(self.timed, (frames, self.timed.shape[1]))))
+        alone = hardware.run(run_golden(self.design.graph, self.timed[:1]))
+        last = many.times["o"][dataflow.edges[-1].words - 1 :: dataflow.edges[-1].words]
+        self.measured_interval = Fraction(int(last[again] - last[first]), again - first)
+        self.measured_latency = int(alone.times["o"][-1] - alone.times["i"][0])
         self.measured_peaks = many.peaks
         # Streamed weights go on coming when the last frame has gone in: their FIFOs may then hold more than before.
         ahead = any(not stage.inputs for stage in dataflow.stages)
-        if ahead or by_data:
-            self.predicted_peaks = many.peaks
-        if by_data:
-            self.predicted_interval, self.predicted_latency = interval(many.predicted), latency(alone.predicted)
-        for what, predicted, measured in (("interval", self.predicted_interval, self.measured_interval),
-                                          ("latency", self.predicted_latency, self.measured_latency),
+        self.predicted_peaks = many.peaks if ahead else self.prediction.peaks
+        for what, predicted, measured in (("interval", self.prediction.interval, self.measured_interval),
+                                          ("latency", self.prediction.latency, self.measured_latency),
                                           ("FIFO peaks", self.predicted_peaks, self.measured_peaks)):
             if predicted != measured:
                 raise MismatchError(f"{what} predicted {predicted}, measured {measured}")
 
     def _batch_size(self) -> int:
         """Frames a run: a few million recorded transfers at most, so that memory stays small and progress is seen."""
-        words = sum(edge.words for edge in self.design.dataflow.edges)
-        return int(max(1, min(500, 4_000_000 // words)))
+        dataflow = self.design.dataflow
+        words = sum(edge.words for edge in dataflow.edges)
+        activations = 1 + sum(stage.schedule.positions * len(stage.schedule.counts) for stage in dataflow.sparse)
+        return int(max(1, min(500, 4_000_000 // words, _BATCH_ACTIVATIONS // activations)))
 
     def record(self, error: MismatchError | None) -> Verification:
         """What was found, up to here."""
@@ -249,12 +253,21 @@ class _Run:
             boundaries=[edge.name for edge in self.design.dataflow.edges if edge.value],
             accuracy=self.correct / len(self.codes) if wide else None,
             cycles=Cycles(
-                {"predicted": _number(self.predicted_interval), "measured": _number(self.measured_interval)},
-                {"predicted": self.predicted_latency, "measured": self.measured_latency},
-                {"predicted": list(self.predicted_peaks), "measured": list(self.measured_peaks)}),
+                {"predicted": _number(self.prediction.interval), "measured": _number(self.measured_interval)},
+                {"predicted": self.prediction.latency, "measured": self.measured_latency},
+                {"predicted": list(self.predicted_peaks), "measured": list(self.measured_peaks)}, self._sparse()),
             stalled_cycles=dict(self.stalled),
             ties=self.ties, plain=self.plain, simulator=self.design.simulator(),
             failure=None if error is None else str(error))
+
+
+    def _sparse(self) -> dict[str, int | float | None] | None:
+        if not self.design.dataflow.sparse:
+            return None
+        first, again = self.prediction.regime
+        cycles = self.prediction.interval * (again - first)
+        return {"frames": len(self.timed), "period": again - first, "cycles": _number(cycles),
+                "bound": _number(self.bound.interval)}
 
 
 class _Waving:

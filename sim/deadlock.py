@@ -11,6 +11,9 @@ Transactions on Computers 36(1), 1987). Take a run R that goes on for ever, as o
 regime, and any state S that the network reaches under any stalls. The first step of R that has not happened in S is
 possible in S: all that it waits for is earlier in R, so it has happened. So something can move in S, and no reachable
 state deadlocks. Likewise, if one run deadlocks, every run does, after the same steps in perhaps another order.
+
+What a sparse engine does depends on which activations are zero. But one without zeros does all that one with zeros does
+and more, and nothing of it earlier: so what goes on for ever without zeros does with them.
 """
 
 from __future__ import annotations
