@@ -14,7 +14,8 @@ from ..hdl.block_sparse import BlockSparseParameters
 from ..hdl.fifo import FifoParameters
 from ..hdl.mvu import MatrixVectorParameters
 from ..hdl.schedule import Queue
-from ..hdl.sparse_parameters import EngineParameters, StoredWeights
+from ..hdl.sparse_parameters import EngineParameters
+from ..hdl.sparse_stored import StoredWeights
 from . import relief, report_engines
 from .choosing import stored_bits
 from .dataflow import WEIGHTED, Stage

@@ -131,7 +131,8 @@ def fixed(parameters: Parameters) -> str | None:
     return None
 
 
-_LOADED = {DepthwiseParameters: ("weights", "thresholds"), MatrixVectorParameters: ("weights", "thresholds"),
+_LOADED = {DepthwiseParameters: ("weights", "thresholds"), LfsrParameters: ("weights",),
+           MatrixVectorParameters: ("weights", "thresholds"), SparseParameters: ("weights",),
            TableParameters: ("table",), ThresholdParameters: ("thresholds", "falling")}
 
 

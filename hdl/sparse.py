@@ -10,13 +10,14 @@ from __future__ import annotations
 from amaranth.hdl import *
 from amaranth.lib.wiring import In, Out
 
-from .lanes import integer_stream
+from .lanes import integer_stream, word_stream
 from .lnzd import NonZeroColumns
 from .shared import add_equal
 from .sparse_element import Element
 from .sparse_hash import HashIndex, HashParameters
 from .sparse_index import Index
 from .sparse_lfsr import LfsrIndex, LfsrParameters
+from .sparse_load import PartLoad
 from .sparse_matrix import SparseParameters
 from .sparse_output import Drain
 from .sparse_parameters import EngineParameters
@@ -42,6 +43,9 @@ class SparseMatrixVectorUnit(Unit):
         The vectors; padding lanes of the last word mean nothing.
     o : Out(integer_stream(output, lanes_out))
         The dot products in the order of the rows; padding lanes of the last word mean nothing.
+    load : In(word_stream(load_bits)), of a loadable matrix only
+        ``load_words``, always ready; after the last word it begins anew. The unit computes with what it holds, so load
+        while no frame is inside.
 
     Resources: pointers in two memories as wide as all elements together; for each element a memory of entries, two of
     sums, a queue, a codebook and a multiplier.
@@ -50,13 +54,16 @@ class SparseMatrixVectorUnit(Unit):
     def __init__(self, parameters: EngineParameters):
         p, output = parameters, parameters.output
         assert output is not None  # once the parameters are made
-        super().__init__(parameters, {"i": In(integer_stream(p.input, p.lanes)),
-                                      "o": Out(integer_stream(output, p.lanes_out))})
+        ports = {"i": In(integer_stream(p.input, p.lanes)), "o": Out(integer_stream(output, p.lanes_out))}
+        if p.loadable:
+            ports["load"] = In(word_stream(p.load_bits))
+        super().__init__(parameters, ports)
 
     def elaborate(self, platform):
         m = Module()
         p = self._parameters
-        index = INDEXES[type(p)](p, platform)
+        load = PartLoad(m, platform, self.load, p) if p.loadable else None
+        index = INDEXES[type(p)](p, platform, load)
         elements = add_equal(m, platform, lambda: Element(p, index), p.elements, name="element")
         for number, element in enumerate(elements):
             index.feed(m, number, element)

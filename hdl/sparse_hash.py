@@ -19,6 +19,7 @@ from .counter import below
 from .number import IntType
 from .rom import add_rom
 from .sparse_index import Index, Walk
+from .sparse_load import PartLoad
 from .sparse_parameters import EngineParameters
 
 __all__ = ["HashIndex", "HashParameters"]
@@ -84,8 +85,8 @@ class HashParameters(EngineParameters):
 class HashIndex(Index):
     """A hash: an item says what the column contributes to it."""
 
-    def __init__(self, parameters: HashParameters, platform):
-        super().__init__(parameters, platform)
+    def __init__(self, parameters: HashParameters, platform, load: PartLoad | None = None):
+        super().__init__(parameters, platform, load)
         self.item = data.StructLayout({"column": 32})
         self.members = {"begin": In(32), "final": In(below(parameters.slots)),
                         "place": Out(below(parameters.index.bank_size)), "real": In(parameters.weight.bits)}

@@ -12,11 +12,13 @@ from typing import Any
 
 from amaranth.hdl import *
 from amaranth.lib import data
+from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from .counter import below
 from .rom import add_rom
-from .sparse_parameters import StoredWeights
+from .sparse_load import PartLoad
+from .sparse_stored import StoredWeights
 
 __all__ = ["Index", "StoredIndex", "StoredWalk", "Walk"]
 
@@ -35,8 +37,8 @@ class Index(ABC):
     item: data.StructLayout
     members: dict[str, Any]
 
-    def __init__(self, parameters, platform):
-        self._parameters, self._platform = parameters, platform
+    def __init__(self, parameters, platform, load: PartLoad | None = None):
+        self._parameters, self._platform, self._load = parameters, platform, load
 
     @abstractmethod
     def columns(self, m: Module, column, enters) -> list[tuple[Value, list]]:
@@ -58,16 +60,31 @@ class Index(ABC):
 class StoredIndex(Index):
     """An index of weights that are stored: each element has a memory of entries."""
 
-    def __init__(self, parameters: StoredWeights, platform):
-        super().__init__(parameters, platform)
+    def __init__(self, parameters: StoredWeights, platform, load: PartLoad | None = None):
+        super().__init__(parameters, platform, load)
         self.members = {"row": Out(below(parameters.entry_words)), "row_reads": Out(1),
                         "row_data": In(parameters.read_width * parameters.entry_bits)}
+        if parameters.loadable and parameters.coded:
+            self.members |= {"code_writes": In(1), "code_place": In(below(len(parameters.codebook_words))),
+                             "code_value": In(parameters.weight.bits)}
+
+    def memory(self, m: Module, words: list[int], width: int, addr, en, *, name: str):
+        """A memory of the engine, loaded or built in."""
+        if self._load is not None:
+            return self._load.memory(words, width, addr, en, name=name)
+        return add_rom(m, self._platform, words, width, addr, en, name=name)
 
     def feed(self, m: Module, number: int, element) -> None:
-        words = self._parameters.entries_of(number)
-        read = add_rom(m, self._platform, words, len(element.row_data), element.row, element.row_reads,
-                       name=f"entries{number}")
+        read = self.memory(m, self._parameters.entries_of(number), len(element.row_data), element.row,
+                           element.row_reads, name=f"entries{number}")
         m.d.comb += element.row_data.eq(read)
+        if "code_writes" in self.members:
+            load = self._load
+            assert load is not None
+            m.d.comb += [
+                element.code_writes.eq(load.writes("codebook")),
+                element.code_place.eq(load.place), element.code_value.eq(load.payload),
+            ]
 
 
 class Walk(ABC):
@@ -144,6 +161,15 @@ class StoredWalk(Walk):
         weight = Signal(Shape(p.weight.bits, p.weight.signed), name="weight", reset_less=True)
         if not p.coded:
             m.d.sync += weight.eq(code)
+        elif p.loadable:
+            m.submodules.codebook = memory = Memory(shape=p.weight.bits, depth=len(p.codebook_words),
+                                                    init=p.codebook_words)
+            read, write = memory.read_port(), memory.write_port()
+            m.d.comb += [
+                read.addr.eq(code), weight.eq(read.data),
+                write.en.eq(self._element.code_writes), write.addr.eq(self._element.code_place),
+                write.data.eq(self._element.code_value),
+            ]
         elif p.value_bits <= 6:
             with m.Switch(code):
                 for number, value in enumerate(p.codebook.tolist()):

@@ -16,7 +16,8 @@ from amaranth.lib import data
 from ..coding.lfsr import Lfsr, advanced, linear
 from .counter import below, wrapping_add
 from .sparse_index import StoredIndex, StoredWalk, Walk
-from .sparse_parameters import StoredWeights
+from .sparse_load import PartLoad
+from .sparse_stored import StoredWeights
 
 __all__ = ["LfsrIndex", "LfsrParameters"]
 
@@ -81,8 +82,8 @@ def _linear(images: np.ndarray, value, added: int = 0) -> Value:
 class LfsrIndex(StoredIndex):
     """Shift registers: an item says where a column's entries are, and the register at its beginning."""
 
-    def __init__(self, parameters: LfsrParameters, platform):
-        super().__init__(parameters, platform)
+    def __init__(self, parameters: LfsrParameters, platform, load: PartLoad | None = None):
+        super().__init__(parameters, platform, load)
         self.item = data.StructLayout({"start": parameters.pointer_bits, "state": parameters.index.width})
 
     def columns(self, m: Module, column, enters) -> list[tuple[Value, list]]:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import KW_ONLY, dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
 from ..coding.csc import Csc, encode
 from .lanes import check_positive
 from .rom import packed
-from .sparse_parameters import StoredWeights
+from .sparse_stored import LoadPart, StoredWeights
 
-__all__ = ["SparseParameters"]
+__all__ = ["BANKS", "SparseParameters"]
+
+BANKS = ("even", "odd")
+"""The banks of pointers: those of the columns of even numbers and of odd ones."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +60,7 @@ class SparseParameters(StoredWeights):
     @property
     def count_bits(self) -> int:
         """Bits that tell apart how many entries of a column an element has."""
-        return max(1, int(self.csc.counts.max()).bit_length())
+        return max(1, (self.slots if self.loadable else int(self.csc.counts.max())).bit_length())
 
     @property
     def pointer_bits(self) -> int:
@@ -68,6 +72,24 @@ class SparseParameters(StoredWeights):
         """The two banks of pointers, those of the even columns and of the odd ones; element 0's lowest in a word."""
         even, odd = (packed(self.csc.pointers.T[bank::2], self.pointer_bits) for bank in (0, 1))
         return even, odd
+
+    @property
+    def pointers_a_word(self) -> int:
+        """Elements whose pointers share a memory where they are loaded: as many as a word of entries has room for."""
+        return max(1, self.read_width * self.entry_bits // self.pointer_bits)
+
+    def pointer_parts(self, bank: int) -> Iterator[tuple[str, range]]:
+        """The memories of a bank where they are loaded: their names, and the elements whose pointers they hold."""
+        for begin in range(0, self.elements, self.pointers_a_word):
+            yield f"pointers_{BANKS[bank]}{begin}", range(begin, min(begin + self.pointers_a_word, self.elements))
+
+    def load_parts(self) -> Iterator[LoadPart]:
+        yield from super().load_parts()
+        for bank in (0, 1):
+            pointers = self.csc.pointers.T[bank::2]
+            for name, elements in self.pointer_parts(bank):
+                yield LoadPart(name, len(pointers), (self.pointer_bits,), len(elements), partial(
+                    packed, pointers[:, elements.start : elements.stop], self.pointer_bits))
 
     @property
     def item_bits(self) -> int:

@@ -1,20 +1,16 @@
-"""What sparse engines are made from, however they know where the weights are; and how their memories hold weights."""
+"""What sparse engines are made from, however they know where the weights are."""
 
 from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass
-from functools import cached_property
 
 import numpy as np
 
 from .lanes import check_positive, words
 from .number import IntType
-from .rom import packed
 from .schedule import Engine
 
-__all__ = ["MEMORIES", "EngineParameters", "StoredWeights"]
-
-MEMORIES = ("rom",)
+__all__ = ["EngineParameters"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,8 +62,12 @@ class EngineParameters:
             raise ValueError(f"lanes_out must divide the {self.elements} elements, not {self.lanes_out}")
         if self.input.bipolar:
             raise ValueError("input must be a type that has a zero, not bipolar")
+        self._check()
         object.__setattr__(self, "accumulator", self.accumulator or self._dot_products())
         object.__setattr__(self, "output", self.output or self.accumulator)
+
+    def _check(self) -> None:
+        """Check what a kind of engine has beside, and settle what it leaves to a default."""
 
     def _dot_products(self) -> IntType:
         """The narrowest type of every dot product with activations of the input's type, and of 0."""
@@ -100,6 +100,11 @@ class EngineParameters:
     def words_out(self) -> int:
         """Words of a vector's dot products."""
         return words(self.rows, self.lanes_out)
+
+    @property
+    def loadable(self) -> bool:
+        """Whether the unit has an input ``load``."""
+        return False
 
     @property
     def counts(self) -> np.ndarray:
@@ -138,104 +143,3 @@ class EngineParameters:
             "accumulators": 2 * self.slots * self.elements * self.accumulator.bits,
             "queues": self.depth * self.elements * (self.input.bits + self.item_bits + 2),
         }
-
-
-@dataclass(frozen=True, eq=False)
-class StoredWeights(EngineParameters):
-    """An engine whose elements hold their weights, entry after entry, as codes into a codebook.
-
-    Parameters
-    ----------
-    code_bits
-        Bits of a weight's code, by default the least. If they are no fewer than those of the weights themselves, there
-        is no codebook: the code is the weight.
-    read_width
-        Entries in a word of an element's memory, a power of two.
-    memory
-        Where the matrix comes from. "rom": built in.
-    """
-
-    _: KW_ONLY
-    code_bits: int | None = None
-    read_width: int = 8
-    memory: str = "rom"
-
-    def __post_init__(self):
-        super().__post_init__()
-        check_positive("read_width", self.read_width)
-        if self.read_width & self.read_width - 1:
-            raise ValueError(f"read_width must be a power of two, not {self.read_width}")
-        if self.memory not in MEMORIES:
-            raise ValueError(f"memory must be one of {', '.join(MEMORIES)}, not {self.memory!r}")
-        least = max(1, (len(self.codebook) - 1).bit_length())
-        object.__setattr__(self, "code_bits", self.code_bits or least)
-        if check_positive("code_bits", self.code_bits) < least:
-            raise ValueError(f"code_bits must be at least {least} for a codebook of {len(self.codebook)} values, not "
-                             f"{self.code_bits}")
-
-    @property
-    def codebook(self) -> np.ndarray:
-        """The values of all entries: int64, ascending."""
-        raise NotImplementedError
-
-    @property
-    def entries(self) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
-        """Of each element, the codes of its entries and their runs, column after column."""
-        raise NotImplementedError
-
-    @property
-    def entry_run_bits(self) -> int:
-        """Bits of the run that an entry holds, 0 if it holds none."""
-        return 0
-
-    @cached_property
-    def weight(self) -> IntType:
-        """The type of the values in the codebook."""
-        return IntType.spanning(int(self.codebook[0]), int(self.codebook[-1]))
-
-    @property
-    def coded(self) -> bool:
-        """Whether entries hold codes, not the weights themselves."""
-        return self._code_bits < self.weight.bits
-
-    @property
-    def _code_bits(self) -> int:
-        assert self.code_bits is not None  # once the parameters are made
-        return self.code_bits
-
-    @property
-    def value_bits(self) -> int:
-        """Bits of an entry's code or weight."""
-        return min(self._code_bits, self.weight.bits)
-
-    @property
-    def entry_bits(self) -> int:
-        """Bits of an entry: the code or weight in the low bits, then the run."""
-        return self.value_bits + self.entry_run_bits
-
-    @property
-    def entry_words(self) -> int:
-        """Words of the largest element's memory of entries, 1 at least."""
-        return max(1, words(max(len(codes) for codes, _ in self.entries), self.read_width))
-
-    def entries_of(self, element: int) -> list[int]:
-        """The words of an element's memory: ``read_width`` entries each, the first one lowest."""
-        values, runs = self.entries[element]
-        if not self.coded:
-            values = self.codebook[values] & (1 << self.value_bits) - 1
-        entries = np.zeros(self.entry_words * self.read_width, dtype=np.int64)
-        entries[: len(values)] = values | runs << self.value_bits
-        return packed(entries.reshape(-1, self.read_width), self.entry_bits)
-
-    @property
-    def codebook_words(self) -> list[int]:
-        """The codebook, each value of ``weight``'s bits; what no code names is 0."""
-        values = [int(value) & (1 << self.weight.bits) - 1 for value in self.codebook]
-        return values + [0] * ((1 << self._code_bits) - len(values))
-
-    @property
-    def memory_bits(self) -> dict[str, int]:
-        return {
-            "entries": self.entry_words * self.read_width * self.entry_bits * self.elements,
-            "codebook": self.weight.bits * len(self.codebook_words) * self.elements if self.coded else 0,
-        } | super().memory_bits

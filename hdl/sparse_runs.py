@@ -8,7 +8,8 @@ from amaranth.lib import data
 from .counter import below
 from .rom import add_rom
 from .sparse_index import StoredIndex, StoredWalk, Walk
-from .sparse_matrix import SparseParameters
+from .sparse_load import PartLoad
+from .sparse_matrix import BANKS, SparseParameters
 
 __all__ = ["RunsIndex"]
 
@@ -16,8 +17,8 @@ __all__ = ["RunsIndex"]
 class RunsIndex(StoredIndex):
     """The memories' index: pointers in two banks, entries in a memory for each element (EIE, section 4)."""
 
-    def __init__(self, parameters: SparseParameters, platform):
-        super().__init__(parameters, platform)
+    def __init__(self, parameters: SparseParameters, platform, load: PartLoad | None = None):
+        super().__init__(parameters, platform, load)
         self.item = data.StructLayout({"start": parameters.pointer_bits, "end": parameters.count_bits})
 
     def columns(self, m: Module, column, enters) -> list[tuple[Value, list]]:
@@ -27,11 +28,11 @@ class RunsIndex(StoredIndex):
         with m.If(enters):
             m.d.sync += odd.eq(column[0])
         banks = []
-        for name, words, address in zip(("even", "odd"), p.pointer_words, (column + 1 >> 1, column >> 1), strict=True):
+        for name, words, address in zip(BANKS, p.pointer_words, (column + 1 >> 1, column >> 1), strict=True):
             at = Signal(below(len(words)), name=f"{name}_address")
             bank = Signal(p.elements * p.pointer_bits, name=f"{name}_pointers")
             m.d.comb += at.eq(address)
-            m.d.comb += bank.eq(add_rom(m, self._platform, words, len(bank), at, enters, name=f"pointers_{name}"))
+            m.d.comb += bank.eq(self._bank(m, len(banks), words, at, enters))
             banks.append(bank)
         found = []
         for k in range(p.elements):
@@ -47,6 +48,15 @@ class RunsIndex(StoredIndex):
             ]
             found.append((present, [start, end]))
         return found
+
+    def _bank(self, m: Module, bank: int, words: list[int], address, enters) -> Value:
+        """A bank's memory: one for all elements, or one for as many as the load port writes at once."""
+        p, bits = self._parameters, self._parameters.pointer_bits
+        if self._load is None:
+            return add_rom(m, self._platform, words, p.elements * bits, address, enters, name=f"pointers_{BANKS[bank]}")
+        return Cat(self._load.memory([word >> own.start * bits & (1 << len(own) * bits) - 1 for word in words],
+                                     len(own) * bits, address, enters, name=name)
+                   for name, own in p.pointer_parts(bank))
 
     def walk(self, m: Module, element) -> Walk:
         return _RunsWalk(m, self._platform, self._parameters, element)

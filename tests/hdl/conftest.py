@@ -104,20 +104,25 @@ class BufferModel(ActorModel):
         return [takes]
 
 
-def simulate(unit, words, offers, accepts, outputs, max_cycles=200000):
+def simulate(unit, words, offers, accepts, outputs, max_cycles=200000, first=None):
     """Feed the words of one input; return (output words, cycles of input transfers, cycles of output transfers)."""
     got, taken_at, given_at = simulate_ports(unit, {"i": words}, {"i": offers}, {"o": accepts}, {"o": outputs},
-                                             max_cycles)
+                                             max_cycles, first)
     return got["o"], taken_at["i"], given_at["o"]
 
 
-def simulate_ports(unit, words, offers, accepts, outputs, max_cycles=200000):
-    """``simulate`` for many ports: each argument and result is a dictionary by port."""
+def simulate_ports(unit, words, offers, accepts, outputs, max_cycles=200000, first=None):
+    """``simulate`` for many ports: each argument and result is a dictionary by port.
+
+    ``first`` is a testbench of its own, which ends where cycle 0 begins.
+    """
     got, given_at, taken_at = {o: [] for o in accepts}, {o: [] for o in accepts}, {i: [] for i in offers}
     ins = {i: (getattr(unit, i), Value.cast(getattr(unit, i).payload)) for i in offers}
     outs = {o: (getattr(unit, o), Value.cast(getattr(unit, o).payload)) for o in accepts}
 
     async def bench(ctx):
+        if first is not None:
+            await first(ctx)
         queues, held = {i: list(words[i]) for i in ins}, dict.fromkeys(ins)
         for cycle in range(max_cycles):
             for i, (port, payload) in ins.items():

@@ -61,7 +61,7 @@ def test_sums_wait_for_a_reader_while_the_next_vectors_are_worked_on(check_engin
     ({"lanes_out": 3}, "lanes_out must divide the 4 elements, not 3"),
     ({"read_width": 6}, "read_width must be a power of two, not 6"),
     ({"input": BIPOLAR}, "input must be a type that has a zero, not bipolar"),
-    ({"memory": "tape"}, "memory must be one of rom, not 'tape'"),
+    ({"memory": "tape"}, "memory must be one of rom, loadable, not 'tape'"),
     ({"weights": np.arange(1, 10).reshape(3, 3), "code_bits": 3},
      "code_bits must be at least 4 for a codebook of 9 values, not 3"),
 ])
