@@ -45,6 +45,8 @@ class BlockPrune(Step):
     def apply(self, module: nn.Module, data: Trainer) -> None:
         goals = per_layer("density", self.density, module)
         pe, simd = per_layer("pe", self.pe, module), per_layer("simd", self.simd, module)
+        if not goals.keys() <= pe.keys() & simd.keys():
+            raise ValueError("pe and simd must be given for each layer that has a density")
         for number in range(1, self.rounds + 1):
             for layer, goal in goals.items():
                 matrix = layer.weight.detach().flatten(1)

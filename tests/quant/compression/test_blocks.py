@@ -51,6 +51,8 @@ def test_a_network_of_blocks(trained, data):
     assert compressed.test_accuracy > 80
 
 
-def test_a_block_has_sides():
+def test_a_block_has_sides(network, data):
+    with pytest.raises(ValueError, match=r"^pe and simd must be given for each layer that has a density$"):
+        BlockPrune(density=0.5, pe=(2, 2, None), simd=4).apply(network, data)
     with pytest.raises(ValueError, match=r"^blocks must have positive sides, not 0 x 4$"):
         block_norms(torch.ones(4, 4), 0, 4)
