@@ -1,6 +1,6 @@
 """The sparse engine on EIE's nine layers: cycles predicted, and measured in gates; queue depths and elements swept.
 
-    python -m bench.eie [--rtl] [--sweep] [--plot FOLDER] [--layers NAME,NAME] [--uneven SIGMA]
+    python -m bench.eie [--rtl] [--rows plain] [--sweep] [--plot FOLDER] [--layers NAME,NAME] [--uneven SIGMA]
 
 Random matrices of the paper's shapes and densities, 64 elements, queues of 8 activations, 16-bit activations, 4-bit
 runs and codes. Efficiency is (entries + padding) / elements / cycles between vectors that come back to back.
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -26,11 +27,13 @@ DEPTHS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 SWEPT = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 GOAL = 97
 MHZ = 800
+ORDERS = ("plain", "balanced")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rtl", action="store_true", help="measure each layer in Verilator too: a minute or two each")
+    parser.add_argument("--rows", choices=ORDERS, help="of the matrices in Verilator; by default in both orders")
     parser.add_argument("--sweep", action="store_true", help="queue depths and elements from 1 to 256")
     parser.add_argument("--plot", type=Path, metavar="FOLDER", help="sweep, and draw the curves there")
     parser.add_argument("--layers", default=",".join(layer.name for layer in LAYERS))
@@ -43,7 +46,8 @@ def main() -> None:
     if not console.is_terminal:
         console = Console(width=150)
     with Progress(console=console, transient=True) as progress:
-        tables = [_nine(layers, progress, options.rtl), _uneven(layers, progress, options.uneven)]
+        proven = (options.rows,) if options.rows else ORDERS
+        tables = [_nine(layers, progress, proven if options.rtl else ()), _uneven(layers, progress, options.uneven)]
         if options.sweep or options.plot:
             tables += _sweeps(layers, progress, options.plot)
     for table in tables:
@@ -51,24 +55,28 @@ def main() -> None:
     console.print(f"{time.perf_counter() - began:.0f} s")
 
 
-def _orders(there: np.ndarray) -> dict[str, np.ndarray]:
-    return {"plain": np.arange(len(there)), "balanced": balance(there, ELEMENTS)}
+@lru_cache
+def _order(layer: Layer, kind: str, uneven: float = 0.0) -> np.ndarray:
+    return np.arange(layer.rows) if kind == "plain" else balance(present(layer, uneven), ELEMENTS)
 
 
-def _nine(layers: list[Layer], progress: Progress, rtl: bool) -> Table:
+def _nine(layers: list[Layer], progress: Progress, proven: tuple[str, ...]) -> Table:
+    """``proven`` are the orders of rows that are measured too."""
     title = f"EIE's layers on {ELEMENTS} elements, queues of 8, cycles a vector"
-    table = _table(f"{title}: predicted = measured in Verilator" if rtl else f"{title}, predicted",
+    said = f"rows {' and '.join(proven)} measured in Verilator" if proven else "predicted"
+    table = _table(f"{title}: {said}",
                    "layer", "rows", "work / 64", "interval", "alone", "efficiency, %", "alone, %", "EIE, %",
                    f"us, {MHZ} MHz", "EIE: least, us", "actual, us", f"{GOAL} % at depth")
     task = progress.add_task("layers", total=2 * len(layers))
     for layer in layers:
         there, active = present(layer), vectors(layer)[0] != 0
-        for kind, order in _orders(there).items():
+        for kind in ORDERS:
             progress.update(task, description=f"{layer.name}, {kind}")
-            counted = Counted(there[order], active, ELEMENTS)
+            rows = there[_order(layer, kind)]
+            counted = Counted(rows, active, ELEMENTS)
             cycles = counted.cycles()
-            if rtl:
-                _prove(layer, there[order], cycles)
+            if kind in proven:
+                progress.console.print(f"{layer.name}, rows {kind}: {_prove(layer, rows, cycles)}", highlight=False)
             table.add_row(
                 layer.name, kind, f"{cycles.work / ELEMENTS:,.0f}", _number(cycles.interval), f"{cycles.alone:,}",
                 f"{cycles.efficiency:.1f}", f"{cycles.efficiency_alone:.1f}", f"{layer.efficiency:.0f}",
@@ -79,12 +87,14 @@ def _nine(layers: list[Layer], progress: Progress, rtl: bool) -> Table:
     return table
 
 
-def _prove(layer: Layer, there: np.ndarray, cycles: Cycles) -> None:
+def _prove(layer: Layer, there: np.ndarray, cycles: Cycles) -> str:
     from .eie_rtl import measure  # Amaranth and Verilator are not needed for predictions
 
     measured = measure(layer.name, values(layer, there), vectors(layer, 2), ELEMENTS)
     if (measured.interval, measured.alone) != (cycles.interval, cycles.alone):
         raise SystemExit(f"{layer.name}: predicted {cycles}, measured {measured}")
+    return (f"interval {_number(measured.interval)} and {measured.alone:,} cycles alone measured as predicted, "
+            f"{measured.transfers:,} transfers in their cycles, {measured.sums:,} sums NumPy's")
 
 
 def _goal(counted: Counted) -> str:
@@ -93,7 +103,7 @@ def _goal(counted: Counted) -> str:
     if depth is not None:
         return str(depth)
     most = counted.cycles(int(np.count_nonzero(counted.active)) + 1)
-    cause = "busiest element" if most.interval <= counted.most else "a broadcast a cycle"
+    cause = "busiest element" if counted.most >= counted.broadcasts else "a broadcast a cycle"
     return f"never, {most.efficiency:.1f}: {cause}"
 
 
@@ -105,7 +115,7 @@ def _uneven(layers: list[Layer], progress: Progress, spread: float) -> Table:
     for layer in layers:
         progress.update(task, description=f"{layer.name}, uneven rows")
         there, active = present(layer, spread), vectors(layer)[0] != 0
-        plain, balanced = (Counted(there[order], active, ELEMENTS).cycles() for order in _orders(there).values())
+        plain, balanced = (Counted(there[_order(layer, kind, spread)], active, ELEMENTS).cycles() for kind in ORDERS)
         cells = []
         for cycles in (plain, balanced):
             cells += [_number(cycles.interval), f"{float(cycles.interval) - cycles.work / ELEMENTS:,.0f}"]
@@ -126,8 +136,8 @@ def _sweeps(layers: list[Layer], progress: Progress, folder: Path | None) -> lis
     for layer in layers:
         progress.update(task, description=f"{layer.name}, sweeps")
         there, active = present(layer), vectors(layer)[0] != 0
-        for curves, order in zip((plain, balanced), _orders(there).values(), strict=True):
-            counted = Counted(there[order], active, ELEMENTS)
+        for curves, kind in zip((plain, balanced), ORDERS, strict=True):
+            counted = Counted(there[_order(layer, kind)], active, ELEMENTS)
             curves[layer.name] = [counted.cycles(depth).efficiency for depth in DEPTHS]
             progress.advance(task)
         swept = [Counted(there, active, elements) for elements in SWEPT]

@@ -101,12 +101,11 @@ def vectors(layer: Layer, count: int = 1) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Cycles:
-    """Cycles between vectors in the steady state and of one alone, the work of a vector and the busiest element's."""
+    """Cycles between vectors in the steady state and of one alone, and the work of a vector: entries and padding."""
 
     interval: Fraction
     alone: int
     work: int
-    most: int
     elements: int
 
     @property
@@ -118,20 +117,21 @@ class Cycles:
     def efficiency_alone(self) -> float:
         return 100 * self.work / self.elements / self.alone
 
-    @property
-    def bound(self) -> float:
-        """The efficiency at which the busiest element never waits."""
-        return 100 * self.work / self.elements / max(1, self.most)
-
 
 class Counted:
-    """A layer's entries counted for a number of elements, and the engine that has them."""
+    """A layer's entries counted for a number of elements, and the engine that has them.
+
+    For one vector, ``work`` are all entries, padding included, ``real`` those that are weights, ``most`` those of the
+    busiest element, and ``broadcasts`` the columns given to the elements.
+    """
 
     def __init__(self, there: np.ndarray, active: np.ndarray, elements: int):
         self.counts = entry_counts(there, elements)
         self.active, self.elements = active, elements
         loads = self.counts[active].sum(axis=0, dtype=np.int64)
         self.work, self.most = int(loads.sum()), int(loads.max())
+        given = np.add.reduceat(active, np.arange(0, len(active), LANES), dtype=np.int64)
+        self.broadcasts = int(np.maximum(given, 1).sum())
         self.real = int(np.count_nonzero(there[:, active]))
         # With fewer elements than lanes, as many sums leave together as there are elements.
         words = -(-len(there) // min(LANES, elements))
@@ -141,7 +141,7 @@ class Counted:
         """As the dataflow engine predicts them for queues of so many activations."""
         network = Network((Unit("engine", replace(self.engine, depth=depth), ("i",), ("o",)),))
         prediction = predict(network)
-        return Cycles(prediction.interval, prediction.latency, self.work, self.most, self.elements)
+        return Cycles(prediction.interval, prediction.latency, self.work, self.elements)
 
     def depth_for(self, efficiency: float) -> int | None:
         """The least depth with at least so many per cent, or None: more room never makes it slower."""

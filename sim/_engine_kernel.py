@@ -2,8 +2,7 @@
 
 A column is known by its number in the sequence of all columns that the engine gives, which repeats: what a queue holds
 follows from the first of its items and how many they are. The words that leave are the business of the kernel in
-``_dataflow_kernel``, which calls this. (numba's cache does not see that a function called has changed: touch that file
-after this one.)
+``_dataflow_kernel``, which calls this and names this file's digest.
 """
 
 from __future__ import annotations

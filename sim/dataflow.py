@@ -159,6 +159,9 @@ def simulate(network: Network, frames: int, *, offers: np.ndarray = _ALWAYS, acc
 def predict(network: Network, max_frames: int = 1 << 16) -> Prediction:
     """Interval, latency and peaks of a run without stalls.
 
+    Where a sparse engine has no pattern of activations, none is zero: no data take longer. Where it has one, the
+    interval is the mean over what the pattern repeats, and the latency that of its first frame.
+
     Raises
     ------
     Deadlock

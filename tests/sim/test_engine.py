@@ -1,7 +1,9 @@
 """Sparse engines in the dataflow engine: by hand, against their definition run slowly, and what zeros do to them."""
 
+import hashlib
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatewright.hdl.schedule import Engine, Queue, Schedule
+from gatewright.sim import _engine_kernel
+from gatewright.sim._dataflow_kernel import ENGINE_KERNEL
 from gatewright.sim.dataflow import Deadlock, predict, simulate
 from gatewright.sim.network import Network, Unit
 from gatewright.sim.sizing import bottleneck, limits, size_queues
@@ -62,6 +66,12 @@ def test_banks_are_two():
     assert predict(alone(engine)).interval == 20
     assert simulate(alone(engine), 5, accepts=np.array([0] * 99 + [1], dtype=np.uint8),
                     max_cycles=99).times["i"].tolist() == list(range(5))
+
+
+def test_stepping_that_changed_is_compiled_again():
+    """numba's cache only sees the file of the function that Python calls."""
+    digest = hashlib.sha256(Path(_engine_kernel.__file__).read_bytes()).hexdigest()[:16]
+    assert digest == ENGINE_KERNEL, f'sim/_dataflow_kernel.py must say ENGINE_KERNEL = "{digest}"'
 
 
 @settings(max_examples=250)
