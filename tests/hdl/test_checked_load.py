@@ -64,7 +64,7 @@ def random_words(layout, rng):
             & (1 << section.bits) - 1 for section in layout.sections for _ in range(section.words)]
 
 
-@settings(max_examples=15)
+@settings(max_examples=10)
 @given(layouts(), st.integers(0, 2**32 - 1), patterns, patterns)
 def test_the_words_of_any_layout_arrive(layout, seed, offers, accepts):
     """Between two good loads are bad ones: whatever they wrote, the port's words begin anew with the next."""
