@@ -19,6 +19,8 @@ __all__ = ["MEMORIES", "LoadPart", "StoredWeights"]
 MEMORIES = ("rom", "loadable")
 LONGEST = 12
 """Bits that a coded stream's field has at most."""
+CODED = 8
+"""Bits up to which codes and runs have a table: a decoder's memory doubles with each."""
 
 
 @dataclass(frozen=True)
@@ -185,13 +187,16 @@ class StoredWeights(EngineParameters):
         """How the words can be coded: tables for the entries' codes and for their runs, the rest as it is."""
         sections: list[Section] = []
         for part in self.load_parts():
-            table = part.name.startswith("entries") and max(part.fields) <= LONGEST
-            fields = tuple((bits, number) for number, bits in enumerate(part.fields)) if table else tuple(
-                (min(LONGEST, bits - begin), None) for bits in part.fields for begin in range(0, bits, LONGEST))
+            fields: list[tuple[int, int | None]] = []
+            for bits in part.fields:
+                if part.name.startswith("entries") and bits <= CODED:
+                    fields.append((bits, sum(number is not None for _, number in fields)))
+                else:
+                    fields += [(min(LONGEST, bits - begin), None) for begin in range(0, bits, LONGEST)]
             words_before = 0
-            if sections and (sections[-1].fields, sections[-1].times) == (fields, part.times):
+            if sections and (sections[-1].fields, sections[-1].times) == (tuple(fields), part.times):
                 words_before = sections.pop().words
-            sections.append(Section(words_before + part.words, fields, part.times))
+            sections.append(Section(words_before + part.words, tuple(fields), part.times))
         return Layout(tuple(sections), LONGEST)
 
     @property

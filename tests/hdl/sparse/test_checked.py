@@ -148,3 +148,12 @@ def test_the_layout_follows_the_order_of_the_words(elements):
                              weight_type=IntType(bits, signed=True), entries_capacity=1 << bits)
         assert p.pointer_bits == p.weight.bits
         assert tuple(decode(p.load_layout, encode(p.load_layout, p.load_words, "e"), "e")) == p.load_words
+
+
+def test_wide_weights_are_not_coded_for_the_decoders_memory_sake():
+    """Without a codebook, 10-bit weights would need a table of 1,024 symbols in the decoder."""
+    weights = np.arange(-500, 500, 7).reshape(11, 13)
+    p = SparseParameters(weights, 2, input=INPUT, memory="loadable", code_bits=10)
+    assert not p.coded
+    assert p.load_layout.tables == (4,)  # that of the runs
+    assert tuple(decode(p.load_layout, encode(p.load_layout, p.load_words, "e"), "e")) == p.load_words
