@@ -95,9 +95,10 @@ class Element(wiring.Component):
         product4 = Signal(product.shape(), name="product", reset_less=True)
         slot4, bank4 = Signal.like(slot, name="slot4"), Signal(name="bank4", reset_less=True)
         there4, again = Signal(name="entry_moves4"), Signal(name="again", reset_less=True)
+        meets = Signal(2, name="meets")
         m.d.sync += [
             product4.eq(product), slot4.eq(slot), bank4.eq(bank), there4.eq(there),
-            again.eq(there4 & (slot == slot4) & (bank == bank4)),
+            again.eq(meets.bit_select(bank, 1)),
         ]
         stored, total = Signal(shape, name="stored"), Signal(shape, name="total")
         written = Signal(shape, name="written", reset_less=True)
@@ -110,8 +111,10 @@ class Element(wiring.Component):
             m.submodules[f"sums{b}"] = memory = Memory(shape=shape, depth=max(2, self._parameters.slots), init=[])
             read, write = memory.read_port(), memory.write_port()
             m.d.comb += [
+                # What is written in this cycle is not read, so that synthesis need not make a memory that could.
+                meets[b].eq(write.en & (read.addr == write.addr)),
                 read.addr.eq(Mux(drain.drained[b], drain.slot, slot)),
-                read.en.eq(Mux(drain.drained[b], drain.reads, there & (bank == b))),
+                read.en.eq(Mux(drain.drained[b], drain.reads, there & (bank == b)) & ~meets[b]),
                 drain.sums[b].eq(read.data),
                 write.addr.eq(Mux(drain.zeroes[b], drain.zero_slot, slot4)),
                 write.data.eq(Mux(drain.zeroes[b], 0, total)),

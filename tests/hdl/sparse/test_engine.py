@@ -23,20 +23,79 @@ def activations(rng, kind, shape, density):
     return rng.integers(kind.lo, kind.hi + 1, size=shape) * (rng.random(shape) < density)
 
 
-@settings(max_examples=60)
+def holes(rng, weights):
+    """The matrix without some of its rows and columns."""
+    rows, columns = weights.shape
+    return weights * (rng.random((rows, 1)) < 0.7) * (rng.random(columns) < 0.7)
+
+
+@settings(max_examples=40)
 @given(rows=st.integers(1, 40), columns=st.integers(1, 24), elements=st.integers(1, 8), data=st.data(),
-       lanes=st.integers(1, 9), run_bits=st.integers(1, 5), depth=st.integers(1, 9), reads=st.sampled_from([1, 2, 8]),
-       kind=st.builds(IntType, st.integers(1, 16), st.booleans()), density=densities, active=densities, stalls=stalls,
-       seed=seeds)
+       lanes=st.integers(1, 9), run_bits=st.integers(1, 5), depth=st.sampled_from([1, 1, 2, 3, 4, 5, 8, 17]),
+       reads=st.sampled_from([1, 2, 8]), kind=st.builds(IntType, st.integers(1, 16), st.booleans()),
+       positions=st.integers(1, 3), density=densities, active=densities, stalls=stalls, seed=seeds)
 def test_any_matrix_times_any_vectors(check_engine, rows, columns, elements, data, lanes, run_bits, depth, reads, kind,
-                                      density, active, stalls, seed):
+                                      positions, density, active, stalls, seed):
     rng = np.random.default_rng(seed)
     lanes_out = data.draw(st.sampled_from([n for n in range(1, elements + 1) if elements % n == 0]))
-    weights = sparse(rng, (rows, columns), density, rng.integers(-200, 201, size=rng.integers(1, 17)))
-    vectors = activations(rng, kind, (5, columns), active)
-    unit = SparseMatrixVectorUnit(SparseParameters(weights, elements, lanes=lanes, lanes_out=lanes_out,
-                                                   run_bits=run_bits, depth=depth, read_width=reads, input=kind))
+    weights = holes(rng, sparse(rng, (rows, columns), density, rng.integers(-200, 201, size=rng.integers(1, 17))))
+    vectors = activations(rng, kind, (6, columns), active)
+    p = SparseParameters(weights, elements, lanes=lanes, lanes_out=lanes_out, run_bits=run_bits, depth=depth,
+                         read_width=reads, input=kind, positions=positions)
+    got = check_engine(SparseMatrixVectorUnit(p), vectors, stalls, rng)
+    assert got.tolist() == (vectors @ weights.T).tolist()
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 20), (30, 1), (30, 20)], ids=str)
+@pytest.mark.parametrize("weight", [0, -7], ids=["zeros", "one value"])
+@pytest.mark.parametrize("activation", [0, 9], ids=["no activation", "all activations"])
+def test_the_ends(check_engine, shape, weight, activation):
+    """Matrices of zeros and without any, of a single value, of one row and of one column; vectors likewise."""
+    rng = np.random.default_rng(0)
+    weights, vectors = np.full(shape, weight), np.full((4, shape[1]), activation)
+    unit = SparseMatrixVectorUnit(SparseParameters(weights, 6, lanes=4, lanes_out=3, depth=1, input=IntType(4)))
+    assert check_engine(unit, vectors, NO_STALLS, rng).tolist() == (vectors @ weights.T).tolist()
+
+
+@pytest.mark.parametrize("elements", [16, 33, 64])
+def test_many_elements(check_engine, elements):
+    rng = np.random.default_rng(elements)
+    weights, vectors = sparse(rng, (150, 12), 0.3, [3, -5, 70]), activations(rng, IntType(8), (3, 12), 0.6)
+    unit = SparseMatrixVectorUnit(SparseParameters(weights, elements, lanes=4, depth=2, input=IntType(8)))
+    stalls = rng.integers(0, 2, size=(2, 31)).tolist()
     assert check_engine(unit, vectors, stalls, rng).tolist() == (vectors @ weights.T).tolist()
+
+
+def test_runs_that_no_entry_can_say(check_engine):
+    """A weight in the last of 300 slots, behind 299 zeros: 18 entries of value 0 lead to it."""
+    rng = np.random.default_rng(3)
+    weights, vectors = np.zeros((300, 3), np.int64), rng.integers(1, 9, size=(3, 3))
+    weights[299] = 5
+    p = SparseParameters(weights, 1, input=IntType(4))
+    assert p.counts.tolist() == [[19]] * 3
+    assert p.csc.padding == 54
+    got = check_engine(SparseMatrixVectorUnit(p), vectors, NO_STALLS, rng)
+    assert got.tolist() == (vectors @ weights.T).tolist()
+
+
+@pytest.mark.parametrize("kind", [IntType(16), IntType(16, signed=True), IntType(1)], ids=str)
+def test_sums_reach_both_ends_of_the_accumulator(check_engine, kind):
+    rng = np.random.default_rng(4)
+    weights = np.where(np.arange(8)[:, None] % 2 == 0, 32767, -32768) * np.ones((8, 9), np.int64)
+    vectors = np.array([[end] * 9 for end in (kind.lo, kind.hi)])
+    p = SparseParameters(weights, 2, input=kind)
+    got = check_engine(SparseMatrixVectorUnit(p), vectors, NO_STALLS, rng)
+    assert got.tolist() == (vectors @ weights.T).tolist()
+    assert p.accumulator == IntType.spanning(int(got.min()), int(got.max()))
+
+
+def test_a_caller_who_knows_the_activations_gets_narrower_sums(check_engine):
+    rng = np.random.default_rng(5)
+    weights, vectors = rng.integers(1, 4, size=(6, 9)), rng.integers(0, 2, size=(4, 9))
+    p = SparseParameters(weights, 3, input=IntType(8), accumulator=IntType(5), output=IntType(7))
+    assert p.memory_bits["accumulators"] == 2 * 6 * 5
+    got = check_engine(SparseMatrixVectorUnit(p), vectors, NO_STALLS, rng)
+    assert got.tolist() == (vectors @ weights.T).tolist()
 
 
 def test_one_slot_an_element_is_read_as_soon_as_it_is_complete(check_engine):
