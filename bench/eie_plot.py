@@ -7,6 +7,9 @@ from pathlib import Path
 
 Curves = Mapping[str, Sequence[float]]
 
+# One for each network.
+_MARKERS = {"Alex": "o", "VGG": "s", "NT": "^"}
+
 
 def plot(folder: Path, depths: Sequence[int], plain: Curves, balanced: Curves, elements: Sequence[int],
          speed_up: Curves, real: Curves, efficiency: Curves) -> list[Path]:
@@ -24,7 +27,7 @@ def plot(folder: Path, depths: Sequence[int], plain: Curves, balanced: Curves, e
 
     def draw(axis, xs, curves, title, label, ticks):
         for name, ys in curves.items():
-            axis.plot(xs, ys, marker="o", color=colours[name], label=name)
+            axis.plot(xs, ys, marker=_MARKERS[name.split("-")[0]], color=colours[name], label=name)
         axis.set_xscale("log", base=2)
         axis.set_xticks(ticks, map(str, ticks))
         axis.minorticks_off()
@@ -47,6 +50,8 @@ def plot(folder: Path, depths: Sequence[int], plain: Curves, balanced: Curves, e
         draw(axis, depths, curves, f"64 elements, {title}", "efficiency, %", depths)
         axis.set_xlabel("activations that a queue holds")
         axis.axvline(8, color="0.6", linewidth=0.8, linestyle=":", zorder=0)
+        axis.annotate("EIE", (8, 0), xycoords=("data", "axes fraction"), xytext=(3, 4), textcoords="offset points",
+                      color="0.4")
     axes[0].set_ylim(top=100.5)
     axes[1].set_ylabel("")
     save(figure, "eie-depth")
