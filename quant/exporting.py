@@ -22,9 +22,9 @@ from .recipe import Recipe
 __all__ = ["export", "metadata"]
 
 #: The metadata entry of a node that quantises weights, for what these alone cannot tell: JSON, its keys sorted, as
-#: ``{"elements": 8, "kept": 5, "kind": "lfsr", "seed": 1}`` (``coding.lfsr``: where weights are) or
-#: ``{"kind": "hash", "seed": 3, "size": 1024}`` (``coding.xxhash32``: which are equal), weights taken as a matrix of
-#: outputs by inputs. It is a hint: a compiler holds it against the weights.
+#: ``{"elements": 8, "kept": 5, "kind": "lfsr", "seed": 1}`` (``coding.lfsr.Lfsr``: where weights are) or
+#: ``{"banks": 8, "kind": "hash", "seed": 3, "size": 1024}`` (``coding.xxhash32.Hash``: which are equal; without banks,
+#: one), weights taken as a matrix of outputs by inputs. It is a hint: a compiler holds it against the weights.
 INDEX = "gatewright.index"
 
 _ROLES = {

@@ -6,7 +6,7 @@ from ..compression import GradualPrune, Huffman, Share
 from ._lenet300 import lenet300
 
 RECIPE = lenet300("deep", "pruned, 16 shared weights a layer, Huffman coded", required=98.0, compression=(
-    GradualPrune(density=(0.06, 0.09, 0.3), epochs=6, settle=4),
+    GradualPrune(density=(0.09, 0.15, 0.5), epochs=6, settle=5, learning_rate=3e-3),
     Share(bits=4, epochs=3),
     Huffman(),
 ))
