@@ -6,5 +6,5 @@ from ..compression import Hash
 from ._lenet300 import lenet300
 
 RECIPE = lenet300("hashed", "weights found by a hash", required=97.5, compression=(
-    Hash(size=(16384, 4096, 512), epochs=15),
+    Hash(size=(32768, 4096, 512), banks=8, epochs=12, learning_rate=4e-3),
 ))
