@@ -29,7 +29,7 @@ __all__ = ["PRUNED", "Others", "allowed", "balanced", "block_choices", "density"
 PRUNED = 0.5
 """Share of weights that are not 0 up to which a layer counts as pruned, so that other engines are looked at."""
 
-# Elements tried: powers of two, and none that would have fewer rows than this each.
+# Elements tried: none that would have fewer rows than this each.
 _MOST, _ROWS_EACH = 256, 2
 _RUN_BITS = (2, 3, 4, 5, 6)
 # Activations in a word: of zeros, so many pass in a cycle.
@@ -206,7 +206,7 @@ def block_choices(layer: Dense, work: Work) -> tuple[list[Blocks], np.ndarray]:
 
 def element_choices(layer: Dense, work: Work, *, elements: Sequence[int] | None = None,
                     depth: int = 8) -> tuple[list[Elements], np.ndarray]:
-    """Sparse engines of 1, 2, 4, … elements, and their cycles a frame where no activation is 0.
+    """Sparse engines of 1, 2, 3, 4, 6, 8, 12, … elements, and their cycles a frame where no activation is 0.
 
     A layer whose index is a shift register's has its elements, one of a hash at least as many as banks.
     Runs have the bits with which the entries take least memory. Words of activations are so wide that zeros among them
@@ -215,7 +215,7 @@ def element_choices(layer: Dense, work: Work, *, elements: Sequence[int] | None 
     present = layer.weights != 0
     if elements is None:
         most = min(_MOST, max(1, work.rows // _ROWS_EACH))
-        elements = [1 << power for power in range(most.bit_length())]
+        elements = [count for power in range(8) for count in (1 << power, 3 << power) if count <= most]
     match layer.index:
         case Lfsr() as index:
             elements = [index.elements]

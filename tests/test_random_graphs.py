@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 import gatewright
-from gatewright.compiler.folding import Fold, depthwise_folds, work_of
+from gatewright.compiler.engine import obstacle
+from gatewright.compiler.folding import ENGINES, Blocks, Elements, Fold, depthwise_folds, divisors, work_of
 
 QUANT = "qonnx.custom_op.general"
 ACTIVATIONS = ("none", "Relu", "Clip", "LeakyRelu", "PRelu", "Sigmoid", "Tanh", "HardSigmoid", "norm")
@@ -34,9 +35,11 @@ class Plan:
     blocks: list[tuple] = field(default_factory=list)
     seed: int = 0
     memory: str = "rom"
+    density: float = 1.0  # of weights; where some are pruned away, layers are on any engine
 
     def __str__(self):
-        lines = [f"input {self.input} x {self.scale} of {self.shape}, seed {self.seed}, {self.memory} weights"]
+        lines = [f"input {self.input} x {self.scale} of {self.shape}, seed {self.seed}, {self.memory} weights, "
+                 f"{self.density:.0%} of them kept"]
         return "\n".join(lines + [f"  {' '.join(map(str, block))}" for block in self.blocks])
 
 
@@ -44,7 +47,7 @@ class Net:
     """A QONNX graph under construction; tensors are names, ``shapes`` without the batch axis."""
 
     def __init__(self, plan: Plan):
-        self.rng = np.random.default_rng(plan.seed)
+        self.rng, self.density = np.random.default_rng(plan.seed), plan.density
         self.nodes, self.constants = [], []
         self.shapes = {"x": plan.shape}
         self.spread = {"x": 1.0}  # roughly how far a tensor's values lie from 0
@@ -83,6 +86,8 @@ class Net:
             integers = rng.choice([-16, -4, -1, 0, 1, 2, 8], size=shape)
         else:
             integers = rng.integers(-(1 << bits - 1) + narrow, 1 << bits - 1, size=shape)
+        if self.density < 1:
+            integers = np.where(rng.random(shape) < self.density, integers, 0)
         latent = self.constant(integers * scale)
         return self.op("Quant", [latent, self.constant(scale), self.constant(0), self.constant(bits)], shape, 1.0,
                        signed=1, narrow=narrow, rounding_mode="ROUND")
@@ -290,7 +295,21 @@ _shapes = st.one_of(st.tuples(st.integers(1, 12)), st.tuples(st.integers(1, 3), 
                     st.tuples(st.integers(1, 4), st.integers(2, 6), st.integers(2, 6)))
 plans = st.builds(Plan, _shapes, st.sampled_from(("bipolar", "uint1", "uint3", "uint8", "int2", "int4", "int8")),
                   st.sampled_from(("1", "1/255", "1/16", "3/7")), st.lists(_blocks, max_size=4),
-                  st.integers(0, 2**32 - 1), st.just("rom"))
+                  st.integers(0, 2**32 - 1), st.just("rom"), st.sampled_from((1.0, 1.0, 0.4, 0.1)))
+
+
+def on_any_engine(graph, layer, fold, rng):
+    """The fold as it is, of blocks, or a sparse engine instead."""
+    able = [engine for engine in ENGINES if obstacle(graph, layer, engine, "rom") is None]
+    match str(rng.choice(able)):
+        case "static":
+            return Blocks(fold.pe, fold.simd)
+        case "eie":
+            rows, columns = layer.weights.shape
+            elements = int(rng.integers(1, min(rows, 6) + 1))
+            return Elements(elements, int(rng.integers(1, min(columns, 6) + 1)), int(rng.choice(divisors(elements))),
+                            int(rng.choice([1, 2, 8])), int(rng.integers(1, 5)), bool(rng.integers(2)))
+    return fold
 
 
 def check(plan: Plan, folder, say=note) -> None:
@@ -304,6 +323,8 @@ def check(plan: Plan, folder, say=note) -> None:
         every = depthwise_folds(work) if work.depthwise else []
         folds.append(every[int(rng.integers(len(every)))] if every else
                      Fold(int(rng.integers(1, work.rows + 1)), int(rng.integers(1, work.columns + 1))))
+        if plan.density < 1:
+            folds[-1] = on_any_engine(model.graph, layer, folds[-1], rng)
     say(f"{plan}\nfolding {','.join(map(str, folds))}")
     design = gatewright.compile(model, folding=folds, memory=plan.memory)
     kind = model.graph.spec.type

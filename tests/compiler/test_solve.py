@@ -12,7 +12,7 @@ from gatewright.boards.cost import Cost
 from gatewright.boards.device import Budget
 from gatewright.compiler import solve
 from gatewright.compiler.engine import Others
-from gatewright.compiler.folding import Fold, Work
+from gatewright.compiler.folding import Elements, Fold, Work
 from gatewright.errors import UserError
 
 
@@ -212,3 +212,32 @@ def test_what_is_impossible_says_what_is_needed_and_where(call, message):
 
 def test_costs_are_sums():
     assert Cost(3, 1.5, 2) + Cost(4, 0.5) == Cost(7, 2.0, 2)
+
+
+class Engines(Lanes):
+    """Beside a lookup table a lane: an engine of a lookup table and no block RAM an element;
+    the second layer may not have dense lanes at all.
+    """
+
+    def lanes(self, layer):
+        return () if layer == 1 else (None,)
+
+    def others(self, layer):
+        elements = [1, 2, 4]
+        return Others(tuple(Elements(count, 1, 1) for count in elements), np.array([12 // count for count in elements]),
+                      np.array([[count, 0, 0] for count in elements]))
+
+
+@pytest.mark.parametrize(("cycles", "expected"), [
+    (12, [Elements(1, 1, 1), Elements(1, 1, 1)]), (5, [Elements(4, 1, 1), Elements(4, 1, 1)])])
+def test_another_engine_is_taken_where_it_needs_less(cycles, expected):
+    solution = solve.cheapest([Work(8, 8), Work(8, 8)], cycles, Engines())
+    assert list(solution.folds) == expected
+    assert solution.lanes == (None, None)
+    assert solution.cost.luts == sum(choice.elements for choice in expected)
+
+
+def test_a_layer_without_dense_lanes_is_as_fast_as_its_engine():
+    with pytest.raises(UserError, match=r"^--fps: layer 'layer1' needs 3 cycles a frame"):
+        solve.cheapest([Work(8, 8), Work(8, 8)], 2, Engines())
+    assert solve.fastest([Work(8, 8), Work(8, 8)], Budget(luts=100), Engines()).cycles == 3
