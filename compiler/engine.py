@@ -174,7 +174,12 @@ def allowed(graph: Graph, wish: str, memory: str = "rom") -> tuple[tuple[str, ..
         if layer is None:
             raise UserError(f"no layer is called {name!r}", where="--engine", remedy=f"name one of {', '.join(names)}")
         own[layer.name] = engine
-    return tuple(_allowed(graph, layer, name, common, own.get(layer.name), memory) for name, layer in names.items())
+    found = tuple(_allowed(graph, layer, name, common, own.get(layer.name), memory) for name, layer in names.items())
+    if common not in ("auto", "dense") and (common,) not in found and len(own) < len(names):
+        name, layer = next((name, layer) for name, layer in names.items() if layer.name not in own)
+        raise UserError(f"no layer can be on {common}: {name} ({layer.name}) {obstacle(graph, layer, common, memory)}",
+                        where="--engine", remedy="say auto or dense")
+    return found
 
 
 def _allowed(graph: Graph, layer: Dense, name: str, common: str, own: str | None, memory: str) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 import itertools
 import json
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import gatewright
+from gatewright import cli
 from gatewright.coding.lfsr import Lfsr
 from gatewright.coding.xxhash32 import Hash
 from gatewright.compiler import Design
@@ -89,9 +91,13 @@ def test_a_layer_is_named_by_its_node_too(pruned):
 
 
 def test_what_a_layer_cannot_have_is_left_out_or_refused(pruned, grouped):
-    assert allowed(grouped.graph, "eie") == (("dense",), ("dense",))
     assert allowed(grouped.graph, "static") == (("dense",), ("static",))
-    assert allowed(pruned.graph, "eie", "streamed") == (("dense",),) * 3
+    assert allowed(pruned.graph, "auto", "streamed") == (("dense",),) * 3
+    with pytest.raises(UserError, match=r"^--engine: no layer can be on eie: conv0 \(Conv_\d\) works on groups of "
+                       "channels; say auto or dense$"):
+        allowed(grouped.graph, "eie")
+    with pytest.raises(UserError, match=r"no layer can be on static: .* has weights that are streamed, not built in"):
+        gatewright.compile(pruned, engine="static", memory="streamed")
     for wish, memory, why in (("conv0=eie", "rom", "works on groups of channels"),
                               ("fc0=eie", "rom", "takes bipolar activations, which are never 0"),
                               ("fc0=static", "streamed", "has weights that are streamed, not built in")):
@@ -285,3 +291,24 @@ def test_an_engine_of_another_size_than_the_register_was_trained_for_is_refused(
     model = gatewright.load(indexed(builder, tmp_path / "net.onnx", *of_register()))
     with pytest.raises(UserError, match="--folding: layer 'Gemm_2' was trained for 4 elements, not 2; take 4 elements"):
         gatewright.compile(model, folding="eie:2x4x1,1x1")
+
+
+def test_engines_on_the_command_line(builder, tmp_path, monkeypatch, capsys):
+    path = network(builder).save(tmp_path / "net.onnx")
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["gatewright", *map(str, words)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        return ended.value.code, " ".join(capsys.readouterr())
+
+    code, said = run("build", path, "-o", tmp_path / "build", "--engine", "dense,fc0=eie", "--no-balance")
+    assert code == 0
+    assert "of the weights are not 0: a sparse engine" in " ".join(said.split())
+    layers = json.loads((tmp_path / "build" / "design.json").read_text())["layers"]
+    assert [layer["engine"] for layer in layers] == ["dense", "eie", "dense"]
+    assert layers[1]["balanced"] is False
+    assert "Why this engine" in (tmp_path / "build" / "report.html").read_text()
+    code, said = run("build", path, "-o", tmp_path / "other", "--engine", "fc0=fast")
+    assert code == 2
+    assert "gatewright: --engine: 'fast' is no engine" in said
