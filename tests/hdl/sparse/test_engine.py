@@ -66,6 +66,13 @@ def test_many_elements(check_engine, elements):
     assert check_engine(unit, vectors, stalls, rng).tolist() == (vectors @ weights.T).tolist()
 
 
+def test_a_lone_entry_is_out_eleven_cycles_after_it_came_in(check_unit):
+    """Word, column, pointers, queue, a cycle of work; four for its weight and its sum; two stages at the output."""
+    unit = SparseMatrixVectorUnit(SparseParameters(np.array([[3]]), 1, input=IntType(8)))
+    got, taken_at, given_at = check_unit.simulate(unit, [5], [1], [1], 1)
+    assert (got, taken_at, given_at) == ([15], [0], [11])
+
+
 def test_runs_that_no_entry_can_say(check_engine):
     """A weight in the last of 300 slots, behind 299 zeros: 18 entries of value 0 lead to it."""
     rng = np.random.default_rng(3)

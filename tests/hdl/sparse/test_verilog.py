@@ -69,6 +69,20 @@ def test_a_reset_amid_a_vector_leaves_nothing_behind(check_unit, check_engine, i
         assert check_engine(unit, vectors, NO_STALLS, rng, run).tolist() == golden
 
 
+def test_a_reset_in_the_cycle_of_the_last_read_zeroes_what_was_read(check_engine, in_verilator):
+    """Vectors of one word each, and no other vector inside that would call for all sums to be zeroed."""
+    rng, kind = np.random.default_rng(3), IntType(8)
+    weights, vectors = weights_of(rng, (3, 4), 1), vectors_of(rng, 3, 4, kind, 1)
+    unit = SparseMatrixVectorUnit(SparseParameters(weights, 3, lanes=4, lanes_out=3, input=kind))
+    run, golden = in_verilator(unit), (vectors @ weights.T).tolist()
+    word = [int.from_bytes(vectors[0].astype(np.uint8).tobytes(), "little")]
+    for cycles in range(1, 14):
+        run.simulation.reset()
+        assert not run.cut(word, [1], [1], 1, cycles).finished
+        run.simulation.reset(24)
+        assert check_engine(unit, vectors, NO_STALLS, rng, run).tolist() == golden
+
+
 def test_a_large_matrix_is_in_memory_files_and_one_module_for_all_elements():
     """1.2 M weights on 64 elements, 4 % of them other than 0."""
     rng = np.random.default_rng(3)
