@@ -104,7 +104,7 @@ def _goal(counted: Counted) -> str:
         return str(depth)
     most = counted.cycles(int(np.count_nonzero(counted.active)) + 1)
     cause = "busiest element" if counted.most >= counted.broadcasts else "a broadcast a cycle"
-    return f"never, {most.efficiency:.1f}: {cause}"
+    return f"never, {most.efficiency:.3f}: {cause}"
 
 
 def _uneven(layers: list[Layer], progress: Progress, spread: float) -> Table:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import lru_cache
 
 import numpy as np
 
@@ -54,6 +55,7 @@ LAYERS = (
 )
 
 
+@lru_cache(maxsize=1)
 def present(layer: Layer, uneven: float = 0.0) -> np.ndarray:
     """Where the weights are, bool ``[rows, columns]``: at random, exactly as many as the density says.
 

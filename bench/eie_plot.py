@@ -59,7 +59,7 @@ def plot(folder: Path, depths: Sequence[int], plain: Curves, balanced: Curves, e
     figure, axes = plt.subplots(1, 3, figsize=(11.5, 4.0), layout="constrained")
     draw(axes[0], elements, speed_up, "speed-up over one element", "", elements)
     axes[0].plot(elements, elements, color="0.5", linewidth=0.8, linestyle="--", zorder=0)
-    axes[0].annotate("linear", (elements[-2], elements[-2]), xytext=(-28, 4), textcoords="offset points", color="0.4")
+    axes[0].annotate("linear", (elements[4], elements[4]), xytext=(-34, 6), textcoords="offset points", color="0.4")
     axes[0].set_yscale("log", base=2)
     axes[0].set_yticks(elements, map(str, elements))
     axes[0].minorticks_off()
