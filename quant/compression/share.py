@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from .constrained import Shared, constrain, mask_of
+from .constrained import Shared, constrain, constraint, mask_of
 from .step import PerLayer, Step, per_layer
 
 if TYPE_CHECKING:
@@ -50,8 +50,9 @@ class Share(Step):
                 raise ValueError(f"bits must be positive, not {bits!r}")
             weight, mask = layer.weight.detach(), mask_of(layer)
             kept = weight[mask].numpy().astype(np.float64)
-            # The value 0 of pruned weights is one of the codebook's: padding entries need it.
-            count = 2**bits - (0 if mask.all() else 1)
+            # The value 0 of pruned weights is one of the codebook's, and entries that only pad have it too.
+            found = constraint(layer)
+            count = 2**bits - (0 if mask.all() and not (found and found.note) else 1)
             values, codes = k_means(kept, first_values(kept, count, self.initial))
             places = torch.full(weight.shape, -1, dtype=torch.int64)
             places[mask] = torch.from_numpy(codes)

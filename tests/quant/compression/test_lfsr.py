@@ -17,7 +17,7 @@ def test_weights_stand_where_the_register_says(network, data, monkeypatch):
 
 
 def test_a_masked_network_learns_and_its_notes_find_the_weights(trained, data):
-    compressed = compress(trained, [LfsrMask(kept=(3, 2, 2), elements=4, epochs=4), Share(bits=4, epochs=1)], data=data)
+    compressed = compress(trained, [LfsrMask(kept=(3, 2, 3), elements=4, epochs=4), Share(bits=4, epochs=1)], data=data)
     assert [state.title for state in compressed.states] == ["dense", "LfsrMask", "Share"]
     assert list(compressed.notes) == list(named(compressed.module))
     for (name, layer), counted in zip(named(compressed.module).items(), compressed.layers, strict=True):
@@ -27,4 +27,5 @@ def test_a_masked_network_learns_and_its_notes_find_the_weights(trained, data):
         assert not found[~mask(*found.shape, **note)].any()
         assert (counted.kind, counted.runs.plain, counted.pointers) == ("lfsr", 0, 0)
         assert counted.entries == found.shape[1] * note["elements"] * note["kept"]
+        assert counted.values <= 16  # 0 among them, for entries of rows beyond the last
     assert compressed.test_accuracy > 80
