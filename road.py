@@ -206,7 +206,7 @@ def proven(design: Compiled, verification: Verification, counted: dict[str, dict
         ("integers that differ", f"{verification.mismatches}"),
         ("accuracy of the hardware", accuracy),
         ("initiation interval, predicted = measured", f"{cycles.interval['measured']:,} cycles"),
-        (f"frames/s at {design.clock:g} MHz", f"{design.fps:,.0f}"),
+        (f"frames/s at {design.clock:g} MHz{', at least' if design.dataflow.sparse else ''}", f"{design.fps:,.0f}"),
         ("latency, predicted = measured", f"{cycles.latency['measured']:,} cycles = {microseconds:.2f} µs"),
         ("FIFO peaks, predicted = measured", f"{cycles.fifo_peaks['measured']} words"),
         ("cycles under stalls, predicted = measured", f"{verification.stalled_cycles['measured']:,}"),

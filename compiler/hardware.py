@@ -60,6 +60,7 @@ class Hardware:
                  waves: bool = False):
         self._dataflow, self._network = dataflow, dataflow.network
         self._sparse = bool(dataflow.sparse)
+        self._sweep = max((stage.parameters.slots for stage in dataflow.sparse), default=0) + 2
         self._layer = {edge.name: stage for stage in dataflow.stages for edge in stage.outputs}
         taps = [verilated.Tap(edge.name, edge.bits) for edge in dataflow.edges[1:-1]]
         self._library = verilated.build(verilated.Sources(files), name, taps, x_initial=x_initial, waves=waves)
@@ -110,6 +111,10 @@ class Hardware:
             if reset_after:
                 simulation.run(words, edges[-1].words * frames, max_cycles=reset_after, offers=offers, accepts=accepts)
                 simulation.reset()
+                if self._sparse:
+                    # A sparse engine that was reset amid a vector first zeroes its sums, which no schedule knows of.
+                    simulation.run(words[:0], 0, max_cycles=self._sweep, settle=self._sweep)
+                    simulation.reset()
             began = time.perf_counter()
             run = simulation.run(
                 words, edges[-1].words * frames, max_cycles=trace.cycles + 4 * _SETTLE, offers=offers, accepts=accepts,
