@@ -26,7 +26,7 @@ from .folding import Choice, Work, parse, work_of
 from .goal import Goal, check_clock
 from .ir import ArgMax, Dense, Graph, IntType, canonical_order
 from .lower import lower, prepared
-from .units import built_otherwise
+from .units import built_otherwise, in_the_room_of
 
 __all__ = ["Compiled", "Model", "compile_model", "load"]
 
@@ -119,7 +119,7 @@ def compile_model(model: Model, *, folding: Sequence[Choice] | str | None = None
     engines = allowed(graph, engine, memory)
     if folding is None and goal is not None and goal.asks:
         reached = plan(graph, goal, lut=lut, memory=memory, multiplier=multiplier, engines=engines)
-        folds = balanced(graph, reached.folds, balance)
+        folds = balanced(graph, reached.folds, balance, memory)
         found = reached.dataflow if folds == reached.folds else size(
             lower(graph, folds, lut=lut, memory=memory, multiplier=multiplier, lanes=reached.lanes))
         return Compiled(model, prepared(graph, folds), found, folds, clock, lut, top1, memory, multiplier, goal,
@@ -127,7 +127,7 @@ def compile_model(model: Model, *, folding: Sequence[Choice] | str | None = None
     if folding is None:
         family = family_of(lut) if goal is None else goal.family
         folds, lanes = choose_engines(graph, engines, family, lut=lut, memory=memory)
-        folds = balanced(graph, folds, balance)
+        folds = balanced(graph, folds, balance, memory)
     else:
         folds = parse(folding) if isinstance(folding, str) else folding
     graph = prepared(graph, folds)
@@ -232,11 +232,12 @@ class Compiled:
             raise UserError("needs other units", where=model.name, remedy=remedy)
         words = {}
         for mine, theirs in zip(self.dataflow.stages, other.stages, strict=True):
-            why = built_otherwise(mine.parameters, theirs.parameters)
+            parameters = in_the_room_of(mine.parameters, theirs.parameters)
+            why = built_otherwise(mine.parameters, parameters)
             if why is not None:
                 raise UserError(f"needs another {mine.name}: {why}", where=model.name, remedy=remedy)
             if mine in self.dataflow.loadable:
-                words[mine.name] = theirs.parameters.load_words
+                words[mine.name] = parameters.load_words
         return words
 
     def graph_of(self, model: Model) -> Graph:

@@ -94,17 +94,19 @@ def entries(layer: Dense, choice: Elements) -> np.ndarray:
     return entry_counts(layer.weights[row_order(layer, choice)] != 0, choice.elements, choice.run_bits)
 
 
-def balanced(graph: Graph, choices: Sequence[Choice], wish: bool | None) -> tuple[Choice, ...]:
+def balanced(graph: Graph, choices: Sequence[Choice], wish: bool | None, memory: str = "rom") -> tuple[Choice, ...]:
     """The choices, with rows of sparse engines dealt out in balance: all, none, or (None) those where it helps.
 
-    It helps where the busiest element has less to do then, and the order of the rows costs nothing, because whoever
-    reads them is a fully connected layer that takes them in any.
+    Weights to come are not known yet, so rows of those that are loaded keep their order. It helps where the busiest
+    element has less to do then, and the order of the rows costs nothing, because whoever reads them is a fully
+    connected layer that takes them in any.
     """
     layers = [node for node in graph.nodes if isinstance(node, Dense)]
     by_name = dict(zip((layer.name for layer in layers), choices, strict=True))
     found: list[Choice] = []
     for layer, choice in zip(layers, choices, strict=True):
-        if isinstance(choice, Elements) and layer.index is None and wish is not False:
+        if isinstance(choice, Elements) and layer.index is None and wish is not False and (
+                memory == "rom"):
             other = replace(choice, balanced=True)
             if wish or (_in_any_order(graph, layer.output.name, by_name) and busiest(layer, other) < busiest(
                     layer, choice)):
@@ -142,8 +144,10 @@ def obstacle(graph: Graph, layer: Dense, engine: str, memory: str) -> str | None
     work = work_of(graph, layer)
     if work.depthwise or work.groups > 1:
         return "works on groups of channels"
-    if memory != "rom":
+    if memory != "rom" and (engine, memory) != ("eie", "loadable"):
         return f"has weights that are {memory}, not built in"
+    if memory != "rom" and isinstance(layer.index, Hash):
+        return "has weights behind a hash, which are built in"
     if engine == "eie" and graph.value(layer.input).type.bipolar:
         return "takes bipolar activations, which are never 0"
     return None

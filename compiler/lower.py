@@ -120,7 +120,7 @@ def _check_engine(layer: Dense, work: Work, choice: Choice, memory: str) -> None
     if work.groups > 1 or work.depthwise:
         raise UserError(f"layer {layer.name!r} works on groups of channels, which engine {choice.engine!r} does not",
                         where="--engine", remedy="leave it on dense lanes")
-    if memory != "rom":
+    if memory != "rom" and ((choice.engine, memory) != ("eie", "loadable") or isinstance(layer.index, Hash)):
         raise UserError(f"layer {layer.name!r} is on engine {choice.engine!r}, whose weights are built in, not "
                         f"{memory}", where="--engine", remedy="build with --weights rom, or with --engine dense")
     if isinstance(choice, Elements) and isinstance(layer.index, Lfsr) and choice.elements != layer.index.elements:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from ..coding.lfsr import Lfsr
@@ -13,11 +15,14 @@ from ..hdl.sparse_lfsr import LfsrParameters
 from ..hdl.sparse_matrix import SparseParameters
 from .engine import row_order
 from .folding import Elements, Work
-from .ir import Dense
+from .ir import Dense, IntType
 from .lowering import Lowering
 from .stream import Edge, grouped
 
 __all__ = ["engine_of", "lower_blocks", "lower_elements"]
+
+ROOM = 4
+"""Of loadable weights, another training may have one entry more in so many, in the fullest element."""
 
 
 def lower_blocks(lowering: Lowering, node: Dense, matrix: MatrixVectorParameters, edge: Edge, name: str) -> None:
@@ -49,10 +54,29 @@ def lower_elements(lowering: Lowering, node: Dense, choice: Elements, work: Work
                    name: str) -> None:
     """A sparse engine, which gives accumulators."""
     edge, order = lowering.fifo(edge, node.name, name), row_order(node, choice)
-    unit = engine_of(node, choice, weights[order], input=edge.type, accumulator=node.output.type,
-                     positions=work.positions)
+    if lowering.loadable:
+        unit = _roomy(engine_of(node, choice, weights[order], input=edge.type, positions=work.positions,
+                                memory="loadable", weight_type=_to_come(node)))
+    else:
+        unit = engine_of(node, choice, weights[order], input=edge.type, accumulator=node.output.type,
+                         positions=work.positions)
+    assert unit.accumulator is not None  # once the parameters are made
     lowering.give(node.output, lowering.append(name, node.name, unit, [edge], _rows(
-        node, order, work.positions, choice.lanes_out, node.output.type)))
+        node, order, work.positions, choice.lanes_out, unit.accumulator)))
+
+
+def _to_come(node: Dense) -> IntType:
+    """What loadable weights may be."""
+    return node.weight_type if node.declared is None else IntType.spanning(*node.declared)
+
+
+def _roomy(unit: SparseParameters | LfsrParameters | HashParameters) -> (
+        SparseParameters | LfsrParameters | HashParameters):
+    """An engine with room for another training's entries."""
+    if not isinstance(unit, SparseParameters):
+        return unit
+    most = max(len(codes) for codes, _ in unit.entries)
+    return replace(unit, entries_capacity=min(most + most // ROOM + unit.read_width, unit.slots * unit.columns))
 
 
 def _rows(node: Dense, order: np.ndarray, positions: int, lanes: int, kind) -> Edge:

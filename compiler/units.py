@@ -20,6 +20,7 @@ from ..hdl.reorder import ReorderParameters, ReorderUnit
 from ..hdl.requantise import RequantiseParameters, RequantiseUnit
 from ..hdl.shuffle import ShuffleParameters, ShuffleUnit
 from ..hdl.sparse import HashParameters, LfsrParameters, SparseMatrixVectorUnit, SparseParameters
+from ..hdl.sparse_stored import StoredWeights
 from ..hdl.split import SplitParameters, SplitUnit
 from ..hdl.table import TableParameters, TableUnit
 from ..hdl.threshold import ThresholdParameters, ThresholdUnit
@@ -30,7 +31,7 @@ from ..hdl.window import WindowParameters, WindowUnit
 from ..hdl.window_parallel import ParallelWindowParameters, ParallelWindowUnit
 from .stream import Edge
 
-__all__ = ["KINDS", "Parameters", "built_otherwise", "fixed", "loadable", "make", "ports", "resized"]
+__all__ = ["KINDS", "Parameters", "built_otherwise", "fixed", "in_the_room_of", "loadable", "make", "ports", "resized"]
 
 Parameters = (
     AddParameters | ArgMaxParameters | BlockSparseParameters | ConcatParameters | DepthwiseParameters | FifoParameters
@@ -129,6 +130,16 @@ def fixed(parameters: Parameters) -> str | None:
         case RequantiseParameters():
             return "scales by built-in multipliers"
     return None
+
+
+def in_the_room_of(one: Parameters, other: Parameters) -> Parameters:
+    """A unit with the memories of another of its kind, if what it holds fits into them; else as it is."""
+    if not (isinstance(one, StoredWeights) and isinstance(other, StoredWeights)):
+        return other
+    try:
+        return replace(other, code_bits=one.code_bits, entries_capacity=one.entries_capacity)
+    except ValueError:
+        return other
 
 
 _LOADED = {DepthwiseParameters: ("weights", "thresholds"), LfsrParameters: ("weights",),

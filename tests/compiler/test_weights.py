@@ -244,3 +244,32 @@ def test_what_cannot_be_loaded_is_said(trained, builder, tmp_path):
         design.load_words(gatewright.load(path, input="uint3"))
     with pytest.raises(UserError, match="--weights: 'flash' is no place for weights; say one of"):
         gatewright.compile(trained[0], memory="flash")
+
+
+def pruned_model(builder, folder, seed, density=0.3):
+    """A training of a network of pruned weights: a convolution and two dense layers."""
+    rng = np.random.default_rng(seed)
+
+    def codes(*shape):
+        return np.where(rng.random(shape) < density, rng.choice([-7, -3, 2, 5], size=shape), 0)
+
+    net = builder((1, 2, 4, 4)).conv(codes(5, 2, 3, 3), 0.125, bits=4, narrow=True)
+    net.node("Relu").quantise(2.0, 3, signed=False).node("Flatten")
+    net.gemm(codes(40, 20), 0.125, bits=4, narrow=True).node("Relu").quantise(2.0, 3, signed=False)
+    net.gemm(codes(6, 40), 0.125, bits=4, narrow=True)
+    return gatewright.load(net.save(folder / f"pruned{seed}_{density}.onnx"), input="int4", name="net")
+
+
+def test_sparse_engines_are_loaded_with_the_matrix_of_another_training(builder, tmp_path):
+    """Other weights stand elsewhere, so pointers, runs, codes and codebooks change; what does not fit is refused."""
+    one, other = (pruned_model(builder, tmp_path, seed) for seed in (1, 2))
+    design = gatewright.compile(one, folding="eie:2x2x1,eie:4x5x2,eie:2x8x1r3", memory="loadable")
+    frames = np.random.default_rng(0).integers(-8, 8, size=(4, 2, 4, 4))
+    assert design.verify(frames).mismatches == 0
+    codes = design.codes(frames)
+    mine, theirs = (run_golden(model.graph, codes)[model.graph.output] for model in (one, other))
+    assert not np.array_equal(mine, theirs)
+    assert np.array_equal(simulate(design, {}, codes), mine)
+    assert np.array_equal(simulate(design, design.load_words(other), codes, ((1, 1, 0), (1, 0))), theirs)
+    with pytest.raises(UserError, match="needs another conv0: entries_capacity"):
+        design.load_words(pruned_model(builder, tmp_path, 3, density=0.9))
