@@ -27,6 +27,9 @@ from .stream import stream
 
 __all__ = ["lower", "prepared"]
 
+MOST_ITEMS = 1 << 16
+"""Of an element's queue: more would be a slip of the pen, and take gigabytes to simulate."""
+
 
 def prepared(graph: Graph, folds: Sequence[Choice]) -> Graph:
     """The graph as it is lowered: thresholds on what a sparse engine gives are nodes of their own."""
@@ -129,6 +132,9 @@ def _check_engine(layer: Dense, work: Work, choice: Choice, memory: str) -> None
     if isinstance(choice, Elements) and isinstance(layer.index, Hash) and choice.elements % layer.index.banks:
         raise UserError(f"layer {layer.name!r} has its weights in {layer.index.banks} banks, which do not divide "
                         f"{choice.elements} elements", where="--folding", remedy="take a multiple of the banks")
+    if isinstance(choice, Elements) and choice.depth > MOST_ITEMS:
+        raise UserError(f"{choice} has queues of more than {MOST_ITEMS:,} items", where="--folding",
+                        remedy="take fewer: beyond 16, most layers gain nothing")
     if isinstance(choice, Elements) and (choice.elements % choice.lanes_out or choice.elements > work.rows
                                          or choice.simd > work.columns):
         raise UserError(f"{choice} does not fit layer {layer.name!r}, of {work.rows} rows and {work.columns} columns",

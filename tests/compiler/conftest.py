@@ -16,6 +16,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+import gatewright
+
 QUANT = "qonnx.custom_op.general"
 QUANTISERS = ("BipolarQuant", "FloatQuant", "IntQuant", "MultiThreshold", "Quant", "Trunc")
 
@@ -155,6 +157,20 @@ def _transposed(net: Builder, tensor: str) -> str:
 @pytest.fixture(scope="session")
 def builder():
     return Builder
+
+
+@pytest.fixture(scope="session")
+def trained(builder, tmp_path_factory):
+    """Two trainings of one small network, whose weights may be loaded."""
+    folder = tmp_path_factory.mktemp("trained")
+
+    def model(seed):
+        rng = np.random.default_rng(seed)
+        net = builder((1, 6)).gemm(rng.choice([-1, 0, 0, 1], (5, 6)), 0.5, bits=3)
+        net.quantise(1.0, 2, signed=False).gemm(rng.choice([-2, 0, 0, 1], (4, 5)), 0.5, bits=3)
+        return gatewright.load(net.save(folder / f"net{seed}.onnx"), input="uint3", name="net")
+
+    return model(1), model(2)
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 """The wrapper with checked loads, in Verilator: another training's integers from coded streams, none from bad ones."""
 
 import numpy as np
-import pytest
 
 import gatewright
 from gatewright.coding import coded
@@ -31,20 +30,6 @@ REGISTERS = """\
 """
 PORT = (",\n    .load_{unit}__payload(words_{unit}[at_{unit}]), .load_{unit}__valid(at_{unit} != {count}), "
         ".load_{unit}__ready(ready_{unit})")
-
-
-@pytest.fixture(scope="module")
-def trained(builder, tmp_path_factory):
-    """Two trainings of one network."""
-    folder = tmp_path_factory.mktemp("checked")
-
-    def model(seed):
-        rng = np.random.default_rng(seed)
-        net = builder((1, 6)).gemm(rng.choice([-1, 0, 0, 1], (5, 6)), 0.5, bits=3)
-        net.quantise(1.0, 2, signed=False).gemm(rng.choice([-2, 0, 0, 1], (4, 5)), 0.5, bits=3)
-        return gatewright.load(net.save(folder / f"net{seed}.onnx"), input="uint3", name="net")
-
-    return model(1), model(2)
 
 
 def run(design, loads, codes):

@@ -13,20 +13,6 @@ from gatewright.errors import UserError
 
 
 @pytest.fixture(scope="module")
-def trained(builder, tmp_path_factory):
-    """Two trainings of one network."""
-    folder = tmp_path_factory.mktemp("coded")
-
-    def model(seed):
-        rng = np.random.default_rng(seed)
-        net = builder((1, 6)).gemm(rng.choice([-1, 0, 0, 1], (5, 6)), 0.5, bits=3)
-        net.quantise(1.0, 2, signed=False).gemm(rng.choice([-2, 0, 0, 1], (4, 5)), 0.5, bits=3)
-        return gatewright.load(net.save(folder / f"net{seed}.onnx"), input="uint3", name="net")
-
-    return model(1), model(2)
-
-
-@pytest.fixture(scope="module")
 def design(trained):
     return gatewright.compile(trained[0], folding="2x2,2x1", memory="loadable")
 

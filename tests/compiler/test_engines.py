@@ -230,6 +230,8 @@ def test_a_folding_says_its_engines_itself(pruned):
         gatewright.compile(pruned, folding="1x1,1x1,1x1", engine="eie")
     with pytest.raises(UserError, match=r"--folding: eie:4x8x3 does not fit layer"):
         gatewright.compile(pruned, folding="1x1,eie:4x8x3,1x1")
+    with pytest.raises(UserError, match=r"--folding: eie:4x2x1@999999999 has queues of more than 65,536 items"):
+        gatewright.compile(pruned, folding="1x1,eie:4x2x1@999999999,1x1")
     with pytest.raises(UserError, match=r"--folding: static:21x1 is more than layer"):
         gatewright.compile(pruned, folding="1x1,static:21x1,1x1")
 
