@@ -32,7 +32,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(MAKE) --no-print-directory tools
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt \
-	  $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) --editable '.[train,dev]'
+	  $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) --editable '.[train,pnr,formal,dev]'
 	mkdir -p $(VENV)/typing
 	ln -sfn ../.. $(VENV)/typing/gatewright
 	touch $@
