@@ -30,6 +30,8 @@ from .edge import emit_axis
 from .float32 import Chain, Fork, Step
 from .folding import from_json, to_json
 from .frontend.load import load_model
+from .identity import identity_of
+from .stream import Edge, grouped
 from .units import KINDS
 
 __all__ = ["as_json", "chain_of", "check_place", "read", "record", "replacing", "rtl_files", "write"]
@@ -124,7 +126,7 @@ def record(folder: Path, **entries: object) -> dict:
 def _description(design: Compiled, model: bytes, rtl: dict[str, str]) -> dict:
     """``design.json``: every choice, and what is needed to check it elsewhere."""
     spec, output, prediction = design.graph.spec, design.graph.value(design.graph.output), design.prediction
-    return {
+    said = {
         "format": FORMAT,
         "gatewright": importlib.metadata.version("gatewright"),
         "name": design.name,
@@ -144,13 +146,23 @@ def _description(design: Compiled, model: bytes, rtl: dict[str, str]) -> dict:
                                                                      design.lanes, strict=True)],
         "storage": [{"name": stage.name, "kind": KINDS[type(stage.parameters)], "depth": stage.schedule.depth,
                      "bits": stage.input.bits} for stage in design.dataflow.sized],
-        "streams": [{"name": edge.name, "value": edge.value, "type": str(edge.type), "pixel": edge.pixel,
-                     "lanes": edge.lanes, "words": edge.words, "bits": edge.bits} for edge in design.dataflow.edges],
+        "streams": [_stream(edge) for edge in design.dataflow.edges],
         "predicted": {"interval": str(prediction.interval), "latency": prediction.latency,
                       "fifo_peaks": list(prediction.peaks)},
         "tools": {name: importlib.metadata.version(name) for name in _TOOLS},
         "rtl": {name: hashlib.sha256(text.encode()).hexdigest() for name, text in sorted(rtl.items())},
     }
+    return said | {"identity": identity_of(said).hex()}
+
+
+def _stream(edge: Edge) -> dict:
+    said = {"name": edge.name, "value": edge.value, "type": str(edge.type), "pixel": edge.pixel, "lanes": edge.lanes,
+            "words": edge.words, "bits": edge.bits, "elements": edge.elements}
+    # At the ends a host packs and unpacks words: lane by lane, unless the elements come in another order.
+    plain = np.arange(edge.elements).reshape(-1, edge.pixel) if edge.elements % edge.pixel == 0 else None
+    if edge.name in ("i", "o") and (plain is None or not np.array_equal(grouped(plain, edge.lanes), edge.index)):
+        said |= {"index": edge.index.tolist(), "fill": edge.fill}
+    return said
 
 
 def chain_of(chain: Chain | None) -> dict | None:
