@@ -104,6 +104,9 @@ def build(
     balance: Annotated[bool | None, typer.Option(
         "--balance/--no-balance", help="Deal out the rows of a layer to the elements of its sparse engine so that all "
         "have about as much to do. By default where that helps and costs nothing.")] = None,
+    pipeline: Annotated[str | None, typer.Option(
+        metavar="0|1|2|3|LAYER=…", help="How short paths between registers are in units with weights, for all or for "
+        "some as in `fc0=2,fc1=1`: more registers and latency, a higher clock, the same frames a cycle.")] = None,
     input_type: Annotated[str | None, typer.Option(
         "--input", metavar="TYPE", help="What the accelerator takes: `uint8`, `int4`, `bipolar`, …; the model's input "
         "quantiser becomes thresholds on it. Without it: the codes of the model's first quantiser.")] = None,
@@ -133,7 +136,7 @@ def build(
     loaded = compiler.load(model, input=input_type, input_scale=input_scale, name=name)
     design = compiler.compile(loaded, folding=folding, fps=fps, clock=clock, luts=luts, bram=bram, dsp=dsp,
                               board=board, family=family, top1=top1, lut=lut, memory=weights, engine=engine,
-                              balance=balance)
+                              balance=balance, pipeline=pipeline)
     with _bar("build") as step:
         total = len(design.dataflow.stages) + 1
         done = iter(range(total + 1))

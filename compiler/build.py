@@ -93,6 +93,7 @@ def read(folder: Path) -> Compiled:
         layers = said["layers"]
         return compile_model(model, folding=[from_json(layer) for layer in layers],
                        lanes=[layer.get("lane") for layer in layers],
+                       pipeline=[layer.get("pipeline", 0) for layer in layers],
                        clock=said["clock_mhz"], top1=said["top1"], lut=said["lut"],
                        depths=[unit["depth"] for unit in said["storage"]], memory=said["memory"],
                        multiplier=said["multiplier"] and (int(said["multiplier"][0]), int(said["multiplier"][1])))
@@ -142,8 +143,9 @@ def _description(design: Compiled, model: bytes, rtl: dict[str, str]) -> dict:
                    "words": len(stage.parameters.load_words)} for stage in design.dataflow.loadable],
         "goal": None if design.goal is None else {**design.goal.to_json(), "status": design.status},
         "layers": [{"name": stage.name, "node": stage.layer, **asdict(work), **to_json(fold),
-                    "lane": lane} for stage, work, fold, lane in zip(design.dataflow.layers, design.works, design.folds,
-                                                                     design.lanes, strict=True)],
+                    "lane": lane, "pipeline": degree} for stage, work, fold, lane, degree in zip(
+                        design.dataflow.layers, design.works, design.folds, design.lanes, design.pipelines,
+                        strict=True)],
         "storage": [{"name": stage.name, "kind": KINDS[type(stage.parameters)], "depth": stage.schedule.depth,
                      "bits": stage.input.bits} for stage in design.dataflow.sized],
         "streams": [_stream(edge) for edge in design.dataflow.edges],

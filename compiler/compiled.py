@@ -15,7 +15,7 @@ from ..errors import UserError
 from ..hdl.matrix import MEMORIES
 from ..sim import toolchain
 from ..sim.dataflow import Prediction, predict
-from . import data, emit, frontend, host, passes
+from . import data, emit, frontend, host, passes, pipelining
 from .choosing import choose_engines, family_of
 from .costing import Estimate
 from .dataflow import Dataflow, size
@@ -102,12 +102,13 @@ def compile_model(model: Model, *, folding: Sequence[Choice] | str | None = None
                   clock: float = 50.0, top1: bool = False, lut: int = 4, memory: str = "rom",
                   multiplier: tuple[int, int] | None = None, depths: Sequence[int] | None = None,
                   lanes: Sequence[str | None] | None = None, engine: str = "auto",
-                  balance: bool | None = None) -> Compiled:
+                  balance: bool | None = None, pipeline: str | Sequence[int] | None = None) -> Compiled:
     """As :func:`.design.compile`; ``depths`` are those of :attr:`.Dataflow.sized`, if known, else they are found.
 
     ``lut`` and ``multiplier`` are the target's, as of ``lower``. A ``folding`` is taken as it is, with ``lanes`` as of
     ``lower``; without one, those that reach the ``goal``, if that asks for anything, on the engines that ``engine``
-    allows (``engine.allowed``), with rows of sparse engines in ``balance`` as of ``engine.balanced``.
+    allows (``engine.allowed``), with rows of sparse engines in ``balance`` as of ``engine.balanced``. ``pipeline`` is a
+    degree for each layer, or what :func:`.pipelining.parse` reads.
     """
     check_clock(clock)
     if lut not in (4, 6):
@@ -120,10 +121,12 @@ def compile_model(model: Model, *, folding: Sequence[Choice] | str | None = None
     if folding is None and goal is not None and goal.asks:
         reached = plan(graph, goal, lut=lut, memory=memory, multiplier=multiplier, engines=engines)
         folds = balanced(graph, reached.folds, balance, memory)
-        found = reached.dataflow if folds == reached.folds else size(
-            lower(graph, folds, lut=lut, memory=memory, multiplier=multiplier, lanes=reached.lanes))
+        pipelines = pipelining.parse(pipeline, reached.dataflow)
+        found = reached.dataflow if folds == reached.folds and not any(pipelines) else size(
+            lower(graph, folds, lut=lut, memory=memory, multiplier=multiplier, lanes=reached.lanes,
+                  pipelines=pipelines))
         return Compiled(model, prepared(graph, folds), found, folds, clock, lut, top1, memory, multiplier, goal,
-                        reached.status, reached.lanes)
+                        reached.status, reached.lanes, pipelines)
     if folding is None:
         family = family_of(lut) if goal is None else goal.family
         folds, lanes = choose_engines(graph, engines, family, lut=lut, memory=memory)
@@ -132,9 +135,12 @@ def compile_model(model: Model, *, folding: Sequence[Choice] | str | None = None
         folds = parse(folding) if isinstance(folding, str) else folding
     graph = prepared(graph, folds)
     dataflow = lower(graph, folds, lut=lut, memory=memory, multiplier=multiplier, lanes=lanes)
+    pipelines = pipelining.parse(pipeline, dataflow)
+    if any(pipelines):
+        dataflow = lower(graph, folds, lut=lut, memory=memory, multiplier=multiplier, lanes=lanes, pipelines=pipelines)
     dataflow = size(dataflow) if depths is None else dataflow.with_depths(depths)
     return Compiled(model, graph, dataflow, tuple(folds), clock, lut, top1, memory, multiplier, goal,
-                    lanes=tuple(lanes or [None] * len(folds)))
+                    lanes=tuple(lanes or [None] * len(folds)), pipelines=pipelines)
 
 
 def _graph(model: Model, memory: str, top1: bool) -> Graph:
@@ -147,7 +153,7 @@ class Compiled:
     """A model mapped to hardware: what verification, build folder and report work on. Users meet it as ``Design``.
 
     ``goal`` is what was asked for, if anything was, and ``status`` how good the folding found for it is (``solve``).
-    ``lanes`` are each layer's kind, as of ``lower``.
+    ``lanes`` are each layer's kind, ``pipelines`` each layer's degree of pipelining, as of ``lower``.
     """
 
     model: Model
@@ -162,6 +168,7 @@ class Compiled:
     goal: Goal | None = None
     status: str | None = None
     lanes: tuple[str | None, ...] = ()
+    pipelines: tuple[int, ...] = ()
 
     @cached_property
     def estimate(self) -> Estimate | None:
@@ -227,7 +234,8 @@ class Compiled:
         works = tuple(work_of(graph, layer) for layer in graph.nodes if isinstance(layer, Dense))
         if works != self.works:
             raise UserError("has other layers", where=model.name, remedy=remedy)
-        other = lower(graph, self.folds, lut=self.lut, memory=self.memory, multiplier=self.multiplier, lanes=self.lanes)
+        other = lower(graph, self.folds, lut=self.lut, memory=self.memory, multiplier=self.multiplier, lanes=self.lanes,
+                      pipelines=self.pipelines)
         if [stage.name for stage in self.dataflow.stages] != [stage.name for stage in other.stages]:
             raise UserError("needs other units", where=model.name, remedy=remedy)
         words = {}

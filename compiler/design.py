@@ -74,7 +74,8 @@ class Design(Compiled):
 def compile(model: Model, *, folding: Sequence[Choice] | str | None = None, fps: float | None = None,
             clock: float = 50.0, luts: int | None = None, bram: int | None = None, dsp: int | None = None,
             board: str | None = None, family: str | None = None, top1: bool = False, lut: int | None = None,
-            memory: str = "rom", engine: str = "auto", balance: bool | None = None) -> Design:
+            memory: str = "rom", engine: str = "auto", balance: bool | None = None,
+            pipeline: str | Sequence[int] | None = None) -> Design:
     """Fold a model and size its FIFOs.
 
     Parameters
@@ -107,6 +108,9 @@ def compile(model: Model, *, folding: Sequence[Choice] | str | None = None, fps:
     balance
         Whether rows are dealt out to the elements of sparse engines so that all have about as much to do. By default
         where that helps, and costs nothing (``engine.balanced``).
+    pipeline
+        How short the paths between registers are in the units with weights, from 0 (as a rule) to 3, which costs
+        registers and cycles of latency: ``"2"`` for all, ``"fc0=2,conv1=1"`` for some, or one number for each layer.
 
     Raises
     ------
@@ -127,4 +131,5 @@ def compile(model: Model, *, folding: Sequence[Choice] | str | None = None, fps:
     if lut is None:
         lut = 4 if target is None else target.lut_inputs
     return Design._of(compile_model(model, folding=folding, goal=goal, clock=clock, top1=top1, lut=lut, memory=memory,
-                                    multiplier=target and target.multiplier, engine=engine, balance=balance))
+                                    multiplier=target and target.multiplier, engine=engine, balance=balance,
+                                    pipeline=pipeline))

@@ -40,7 +40,8 @@ def prepared(graph: Graph, folds: Sequence[Choice]) -> Graph:
 
 
 def lower(graph: Graph, folds: Sequence[Choice], *, lut: int = 4, memory: str = "rom",
-          multiplier: tuple[int, int] | None = None, lanes: Sequence[str | None] | None = None) -> Dataflow:
+          multiplier: tuple[int, int] | None = None, lanes: Sequence[str | None] | None = None,
+          pipelines: Sequence[int] | None = None) -> Dataflow:
     """Lower a graph, one fold for each Dense node in order. FIFOs get depth 2, buffers the least that works.
 
     Parameters
@@ -54,6 +55,8 @@ def lower(graph: Graph, folds: Sequence[Choice], *, lut: int = 4, memory: str = 
     lanes
         For each Dense node its kind of lane, of ``hdl.dot.LANES``; None is the one that its weights ask for, for all if
         there is nothing else.
+    pipelines
+        For each Dense node how far its unit is pipelined, a degree of ``hdl.pipeline``; 0 for all, if there is nothing.
 
     Raises
     ------
@@ -72,7 +75,7 @@ def lower(graph: Graph, folds: Sequence[Choice], *, lut: int = 4, memory: str = 
     interval = max(map(layer_cycles, layers, works, folds))
     lowering = Lowering(graph, interval, lut, memory, multiplier)
     lowering.begin(folds[0])
-    remaining = iter(zip(folds, lanes or [None] * len(folds), strict=True))
+    remaining = iter(zip(folds, lanes or [None] * len(folds), pipelines or [0] * len(folds), strict=True))
     for node in graph.nodes:
         match node:
             case Dense():

@@ -17,12 +17,12 @@ from .number import IntType
 __all__ = ["LEVELS", "Term", "add_terms", "tree_stages"]
 
 LEVELS = 4
-"""Levels of a tree between two registers: 16 terms at most."""
+"""Levels of a tree between two registers, if nothing else is said: 16 terms at most."""
 
 
-def tree_stages(terms: int) -> int:
+def tree_stages(terms: int, levels: int = LEVELS) -> int:
     """Registers that :func:`add_terms` puts into a tree of so many terms."""
-    return -(-(terms - 1).bit_length() // LEVELS)
+    return -(-(terms - 1).bit_length() // levels)
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,8 @@ class _Adders:
 
 
 def add_terms(m: Module, terms: Sequence[Term], carries: Sequence[Value], *, bits: int, name: str,
-              register: Callable[[Value, int, str], Value], stage: int) -> tuple[Term, list[Value]]:
+              register: Callable[[Value, int, str], Value], stage: int,
+              levels: int = LEVELS) -> tuple[Term, list[Value]]:
     """Add up terms, and as many of the single bits ``carries`` as adders have room for.
 
     Parameters
@@ -95,6 +96,8 @@ def add_terms(m: Module, terms: Sequence[Term], carries: Sequence[Value], *, bit
         Called with a value, a pipeline stage and a name: the value once it has entered that stage.
     stage
         The first stage entered; :func:`tree_stages` of them are used, the last one after the last adders.
+    levels
+        Of the tree between two registers.
 
     Returns
     -------
@@ -118,10 +121,10 @@ def add_terms(m: Module, terms: Sequence[Term], carries: Sequence[Value], *, bit
             alike = level[k].shift == level[k + 1].shift
             # Walls on every other level keep all levels apart; registers do, too.
             sums.append(adders.add(level[k], level[k + 1], waiting.pop() if alike and waiting else None,
-                                   wall=depth % LEVELS % 2 == 1))
+                                   wall=depth % levels % 2 == 1))
         level = sums + level[len(sums) * 2:]
         depth += 1
-        if depth % LEVELS == 0 or len(level) == 1:
+        if depth % levels == 0 or len(level) == 1:
             level = [Term(register(term.value, stage, f"{name}_d{depth}_{k}"), term.lo, term.hi, term.shift)
                      for k, term in enumerate(level)]
             if waiting:

@@ -22,6 +22,7 @@ from .elastic import ElasticStages
 from .lanes import lane_stream
 from .matrix import MatrixVectorParameters
 from .number import IntType
+from .pipeline import DEGREES
 from .reorder import ReorderParameters
 from .rom import add_rom, packed
 from .rows import Rows
@@ -136,7 +137,7 @@ class BlockSparseParameters:
     def schedule(self) -> Schedule:
         """Every phase takes a word; the last of each row fold gives one."""
         return Schedule(np.ones((self.phases, 1)), self.lasts[:, None], repeats=self.matrix.positions,
-                        stages=row_stages(self.rows_of, self.matrix.simd, self.accumulates))
+                        stages=row_stages(self.rows_of, self.matrix.simd, self.accumulates, self.matrix.pipeline))
 
 
 class BlockSparseUnit(Unit):
@@ -188,7 +189,7 @@ class BlockSparseUnit(Unit):
         m.d.comb += arriving.eq(Mux(padded, word[:width], word) if width else word)
         vector, control = register(arriving, 0, "vector"), register(Cat(begins, fold), 0, "control0")
         pipeline = RowPipeline(m, platform, p.rows_of, matrix.simd, p.output, matrix.base, stages.enter, p.accumulates,
-                               matrix.lut, matrix.multiplier, register)
+                               matrix.lut, matrix.multiplier, register, pipeline=DEGREES[matrix.pipeline])
         each = matrix.simd * matrix.weight_bits
         pipeline.make(self.o.payload, [vector], [weights[lane * each : (lane + 1) * each]
                                                  for lane in range(matrix.pe)], first=control[0], fold=control[1:])

@@ -15,6 +15,7 @@ from .elastic import ElasticStages
 from .lanes import check_positive, lane_stream, word_stream, words
 from .matrix import weight_words
 from .number import BIPOLAR, IntType
+from .pipeline import DEGREES, check_pipeline
 from .rom import add_rom
 from .rows import Rows, checked_thresholds
 from .rows_gates import RowPipeline, row_stages
@@ -57,6 +58,8 @@ class DepthwiseParameters:
         Whether weights and thresholds can be written anew through the input ``load``.
     weight
         Of weights to come, as of ``MatrixVectorParameters``.
+    pipeline
+        How short paths between registers are, a degree of ``hdl.pipeline.DEGREES``.
 
     Raises
     ------
@@ -78,6 +81,7 @@ class DepthwiseParameters:
     lut: int = 4
     loadable: bool = False
     weight: IntType | tuple[int, int] | None = None
+    pipeline: int = 0
 
     def __post_init__(self):
         weights = np.array(self.weights, dtype=np.int64)
@@ -85,6 +89,7 @@ class DepthwiseParameters:
             raise ValueError(f"weights must be of shape [C, taps], not {weights.shape}")
         object.__setattr__(self, "weights", weights)
         check_positive("positions", self.positions)
+        check_pipeline(self.pipeline)
         if check_positive("lanes", self.lanes) > self.channels:
             raise ValueError(f"lanes must be at most the {self.channels} channels, not {self.lanes}")
         if self.simd not in (1, self.taps):
@@ -173,7 +178,7 @@ class DepthwiseParameters:
         """One word of channels is one repetition of the tables."""
         word = np.arange(self.column_folds)[:, None]
         return Schedule(np.ones_like(word), word == self.column_folds - 1, repeats=self.positions * self.folds,
-                        stages=row_stages(self.rows_of, self.simd, self.column_folds > 1))
+                        stages=row_stages(self.rows_of, self.simd, self.column_folds > 1, self.pipeline))
 
 
 class DepthwiseUnit(Unit):
@@ -228,7 +233,7 @@ class DepthwiseUnit(Unit):
         integers = register(self.i.payload.as_value(), 0, "integers")
         control = register(Cat(word == 0, fold), 0, "control0")
         pipeline = RowPipeline(m, platform, p.rows_of, p.simd, p.output, p.base, stages.enter, p.column_folds > 1,
-                               p.lut, None, register, thresholds)
+                               p.lut, None, register, thresholds, DEGREES[p.pipeline])
         # A word has all channels of a tap together; a lane works on the taps of one channel.
         seen = [Cat(integers.word_select(tap * p.lanes + lane, p.input.bits) for tap in range(p.simd))
                 for lane in range(p.lanes)]

@@ -9,19 +9,21 @@ from amaranth.hdl import *
 
 from .adders import Term, add_terms, tree_stages
 from .dot import Lane
-from .dot_planes import count_planes, exponents
+from .dot_planes import count_planes, parts
 from .number import IntType
+from .pipeline import DEGREES, Pipeline
 
 __all__ = ["DotProducts", "lane_stages", "packed_bits", "packs"]
 
 
-def lane_stages(lane: Lane, lanes: int) -> int:
+def lane_stages(lane: Lane, lanes: int, pipeline: Pipeline = DEGREES[0]) -> int:
     """Pipeline stages from the activations and weights to the registered sums over ``lanes`` lanes."""
     if lane.by_planes:
-        return 1 + tree_stages(exponents(lane.indicator if lane.kind == "levels" else lane))
+        counts = parts(lane.indicator if lane.kind == "levels" else lane, lanes, pipeline.counted)
+        return 1 + tree_stages(counts, pipeline.levels)
     if lane.kind == "multiply":
-        return 1 + tree_stages(lanes)
-    return max(1, tree_stages(lanes))
+        return 1 + tree_stages(lanes, pipeline.levels)
+    return max(1, tree_stages(lanes, pipeline.levels))
 
 
 def _product(a: tuple[int, int], b: tuple[int, int]) -> tuple[int, int]:
@@ -73,6 +75,8 @@ class DotProducts:
     register
         Called with a value, a pipeline stage and a name: the value once it has entered that stage. Stages 1 to
         :func:`lane_stages` are used.
+    pipeline
+        What lies between two registers.
     """
 
     m: Module
@@ -82,6 +86,7 @@ class DotProducts:
     bits: Sequence[int]
     multiplier: tuple[int, int] | None
     register: Callable[[Value, int, str], Value]
+    pipeline: Pipeline = DEGREES[0]
 
     def make(self, xs: Sequence[Value], ws: Sequence[Value], negative: Value | None = None,
              ) -> list[list[tuple[Term, list[Value]]]]:
@@ -137,14 +142,15 @@ class DotProducts:
         return result
 
     def _count(self, lane, x, w, negative, bits, name) -> Term:
-        counts = count_planes(self.m, lane, x, w, negative=negative, lut=self.lut, name=f"pe{name}")
+        counts = count_planes(self.m, lane, x, w, negative=negative, lut=self.lut, name=f"pe{name}",
+                              counted=self.pipeline.counted)
         if len(counts) == 1:
             ((exponent, count, most),) = counts
             return Term(self.register(count, 1, f"count{name}"), 0, most, exponent)
         terms = [Term(self.register(count, 1, f"count{name}_{exponent}"), 0, most, exponent)
                  for exponent, count, most in counts]
         total, _ = add_terms(self.m, terms, [], bits=bits, name=f"pe{name}", register=self.register,
-                             stage=2)
+                             stage=2, levels=self.pipeline.levels)
         return total
 
     # Adders.
@@ -156,7 +162,7 @@ class DotProducts:
             return (Term(self.register(term.value, 1, f"count{row}"), term.lo, term.hi, term.shift),
                     [self.register(carry, 1, f"count{row}_carry") for carry in carries])
         return add_terms(self.m, terms, carries, bits=self.bits[0], name=name, register=self.register,
-                         stage=stage)
+                         stage=stage, levels=self.pipeline.levels)
 
     def _terms(self, values: list[Value], kind: IntType, row: int) -> list[Term]:
         """Named terms of one type."""

@@ -13,8 +13,9 @@ What is left over, a row's offset, is made up for at the end, or in the row's th
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from amaranth.hdl import *
 from .dot import Lane
 from .popcount import popcount, xnor_popcount
 
-__all__ = ["count_planes", "exponents", "ones_at_zero", "plane_terms"]
+__all__ = ["count_planes", "ones_at_zero", "parts", "plane_terms"]
 
 
 def _activation_planes(lane: Lane) -> list[tuple[int, bool]]:
@@ -75,10 +76,29 @@ def plane_terms(lane: Lane, x: Sequence[Any], w: Sequence[Any], ones: Any,
     return terms
 
 
-def exponents(lane: Lane) -> int:
-    """How many sums of different powers of two are counted in a cycle."""
-    activation = 1 if lane.kind == "serial" else lane.input.bits
-    return activation + (lane.bits if lane.coding == "binary" else 1) - 1
+def _plain(lane: Lane) -> bool:
+    """Whether the popcount's own XNOR gates are all that there is to do."""
+    return lane.coding == "sign" and not (lane.loadable and not lane.input.bipolar)
+
+
+def _powers(lane: Lane) -> Counter[int]:
+    """How many planes of each power of two are counted in a cycle."""
+    planes = [(0, False)] if lane.kind == "serial" else _activation_planes(lane)
+    bit = np.zeros(1, dtype=np.uint8)
+    terms = plane_terms(lane, [bit] * len(planes), [bit] * lane.bits, bit, planes)
+    return Counter(exponent for exponent, _ in terms)
+
+
+def parts(lane: Lane, lanes: int, counted: int | None = None) -> int:
+    """How many popcounts :func:`count_planes` makes of so many lanes, of up to ``counted`` bits each."""
+    return sum(1 if counted is None else -(-count * lanes // counted) for count in _powers(lane).values())
+
+
+def _cut(bits: int, counted: int | None) -> list[slice]:
+    """Pieces of so many bits, of up to ``counted`` and nearly equal sizes."""
+    pieces = 1 if counted is None else -(-bits // counted)
+    edges = [bits * k // pieces for k in range(pieces + 1)]
+    return [slice(begin, end) for begin, end in pairwise(edges)]
 
 
 def ones_at_zero(lane: Lane, codes: np.ndarray, worked: np.ndarray | None = None) -> np.ndarray:
@@ -95,24 +115,35 @@ def ones_at_zero(lane: Lane, codes: np.ndarray, worked: np.ndarray | None = None
 
 
 def count_planes(m: Module, lane: Lane, x: Sequence[Value], w: Sequence[Value], *, negative: Value | None, lut: int,
-                 name: str) -> list[tuple[int, Value, int]]:
+                 name: str, counted: int | None = None) -> list[tuple[int, Value, int]]:
     """Count planes, combinationally: ``(exponent, count, bits counted)`` for each power of two, the lowest first.
 
-    ``negative`` says for a "serial" lane, whose ``x`` is one plane, whether that plane counts negatively.
+    ``negative`` says for a "serial" lane, whose ``x`` is one plane, whether that plane counts negatively. What is more
+    than ``counted`` bits is counted in pieces, each of them an entry.
     """
     width = len(w[0])
     ones = Const((1 << width) - 1, width)
     serial = lane.kind == "serial"
-    if lane.coding == "sign" and not (lane.loadable and not lane.input.bipolar):
+    if _plain(lane):
         # The popcount's own XNOR gates: it shapes its first tables around them.
         counts = []
         for bit, (exponent, minus) in zip(x, [(0, False)] if serial else _activation_planes(lane), strict=True):
             flipped = w[0] ^ ones if minus else w[0] if negative is None else w[0] ^ negative.replicate(width)
             prefix = name if len(x) == 1 else f"{name}_plane{exponent}"
-            counts.append((exponent, xnor_popcount(m, bit, flipped, lut=lut, name=prefix), width))
+            pieces = _cut(width, counted)
+            for place, piece in enumerate(pieces):
+                count = xnor_popcount(m, bit[piece], flipped[piece], lut=lut,
+                                      name=prefix if len(pieces) == 1 else f"{prefix}_part{place}")
+                counts.append((exponent, count, piece.stop - piece.start))
         return counts
     together = defaultdict(list)
     for exponent, bits in plane_terms(lane, x, w, ones, [(0, False)] if serial else None):
         together[exponent].append(bits if negative is None else bits ^ negative.replicate(width))
-    return [(exponent, popcount(m, Cat(*together[exponent]), lut=lut, name=f"{name}_power{exponent}"),
-             width * len(together[exponent])) for exponent in sorted(together)]
+    counts = []
+    for exponent in sorted(together):
+        bits, whole = Cat(*together[exponent]), f"{name}_power{exponent}"
+        pieces = _cut(len(bits), counted)
+        for place, piece in enumerate(pieces):
+            count = popcount(m, bits[piece], lut=lut, name=whole if len(pieces) == 1 else f"{whole}_part{place}")
+            counts.append((exponent, count, piece.stop - piece.start))
+    return counts

@@ -21,6 +21,7 @@ import numpy as np
 from .dot import Lane, choose_lane
 from .lanes import check_positive, words
 from .number import BIPOLAR, IntType
+from .pipeline import check_pipeline
 from .rom import packed
 from .rows import Rows, checked_thresholds
 from .rows_gates import row_stages
@@ -95,6 +96,8 @@ class MatrixVectorParameters:
     weight
         Of "loadable" weights to come: their type, or the least and the greatest. By default they may be whatever the
         chosen lane's coding of the first ones can say.
+    pipeline
+        How short paths between registers are, a degree of ``hdl.pipeline.DEGREES``.
 
     Raises
     ------
@@ -118,6 +121,7 @@ class MatrixVectorParameters:
     accumulator: IntType | None = None
     multiplier: tuple[int, int] | None = None
     weight: IntType | tuple[int, int] | None = None
+    pipeline: int = 0
 
     def __post_init__(self):
         weights = np.array(self.weights, dtype=np.int64)
@@ -126,6 +130,7 @@ class MatrixVectorParameters:
         object.__setattr__(self, "weights", weights)
         rows, columns = weights.shape
         check_positive("positions", self.positions)
+        check_pipeline(self.pipeline)
         if rows % check_positive("groups", self.groups):
             raise ValueError(f"groups must divide the {rows} rows of the matrix, not {self.groups}")
         if check_positive("PE", self.pe) > rows // self.groups:
@@ -238,5 +243,5 @@ class MatrixVectorParameters:
         takes = [phase < self.column_folds] + [np.ones_like(phase)] * (self.memory == "streamed")
         work = self.column_folds * self.arithmetic.bit_phases
         return Schedule(np.stack(takes, axis=1), (phase % work == work - 1)[:, None],
-                        stages=row_stages(self.rows_of, self.simd, self.accumulates),
+                        stages=row_stages(self.rows_of, self.simd, self.accumulates, self.pipeline),
                         repeats=self.positions * self.groups)

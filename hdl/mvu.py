@@ -13,6 +13,7 @@ from .counter import wrapping_counter
 from .elastic import ElasticStages
 from .lanes import lane_stream, word_stream
 from .matrix import MatrixVectorParameters, folded_cycles, weight_words
+from .pipeline import DEGREES
 from .rom import add_rom
 from .rows_gates import RowPipeline
 from .unit import Unit
@@ -94,7 +95,7 @@ class MatrixVectorUnit(Unit):
 
         each = p.simd * p.weight_bits
         pipeline = RowPipeline(m, platform, p.rows_of, p.simd, p.output, p.base, stages.enter, p.accumulates, p.lut,
-                               p.multiplier, register, thresholds)
+                               p.multiplier, register, thresholds, DEGREES[p.pipeline])
         pipeline.make(self.o.payload, [vector], [weights[lane * each : (lane + 1) * each] for lane in range(p.pe)],
                       **flags)
         return m

@@ -1,8 +1,9 @@
 """From activations and weights to codes or dot products: the pipeline that all units with weights share.
 
     stage 0                activations and weights read (the unit's own)
-    stages 1 to L          products, and sums over the columns of one cycle (``hdl.dot_gates``)
-    stage L + 1            accumulated over cycles, if more than one
+    one more               the same, registered once more, and likewise thresholds and offsets, if pipelined so
+    the next L             products, and sums over the columns of one cycle (``hdl.dot_gates``)
+    one more               accumulated over cycles, if more than one
     two more               several sums multiplied and added up ("levels" lanes only)
     last                   thresholds, or offsets, where there are any
 """
@@ -18,15 +19,18 @@ from .adders import Term
 from .codes import count_met
 from .dot_gates import DotProducts, lane_stages
 from .number import IntType
+from .pipeline import DEGREES, Pipeline
 from .rom import Constants, add_rom
 from .rows import Rows
 
 __all__ = ["RowPipeline", "row_stages"]
 
 
-def row_stages(rows: Rows, lanes: int, accumulates: bool) -> int:
-    """Elastic stages of a unit that works on ``lanes`` columns of each row in a cycle."""
-    return 1 + lane_stages(rows.lane, lanes) + accumulates + 2 * (rows.lane.kind == "levels") + rows.finishes
+def row_stages(rows: Rows, lanes: int, accumulates: bool, degree: int = 0) -> int:
+    """Elastic stages of a unit that works on ``lanes`` columns of each row in a cycle, pipelined to a degree."""
+    pipeline = DEGREES[degree]
+    return (1 + pipeline.reads + lane_stages(rows.lane, lanes, pipeline) + accumulates
+            + 2 * (rows.lane.kind == "levels") + rows.finishes)
 
 
 @dataclass
@@ -53,6 +57,8 @@ class RowPipeline:
         Makes a pipeline register: ``register(value, stage, name)``.
     thresholds
         Reads a fold's thresholds instead of the ROM: ``thresholds(fold, enable)``.
+    pipeline
+        What lies between two registers.
     """
 
     m: Module
@@ -67,6 +73,7 @@ class RowPipeline:
     multiplier: tuple[int, int] | None
     register: Callable[[Value, int, str], Value]
     thresholds: Callable[[Value, Value], Value] | None = None
+    pipeline: Pipeline = DEGREES[0]
 
     def make(self, payload: Signal, xs: list[Value], ws: list[Value], *, first: Value, fold: Value,
              double: Value | None = None, negative: Value | None = None) -> None:
@@ -88,13 +95,22 @@ class RowPipeline:
         rows, modulus = self.rows, self._modulus
         last = len(self.enter) - 1
         bits = [min(kind.bits, modulus) for kind in rows.sum_types]
-        dots = DotProducts(self.m, rows.lane, self.lut, self.lanes, bits, self.multiplier, self.register)
+        reads = self.pipeline.reads
+        if reads:
+            xs, ws = ([self._again(value, f"{name}{place}") for place, value in enumerate(values)]
+                      for name, values in (("x_read", xs), ("w_read", ws)))
+            negative = None if negative is None else self._again(negative, "negative_read")
+
+        def register(value, stage, name):
+            return self.register(value, stage + reads, name)
+
+        dots = DotProducts(self.m, rows.lane, self.lut, self.lanes, bits, self.multiplier, register, self.pipeline)
         sums = dots.make(xs, ws, negative)
 
         # Which fold an item belongs to travels with it, and how it is accumulated.
-        stage = lane_stages(rows.lane, self.lanes)
+        stage = reads + lane_stages(rows.lane, self.lanes, self.pipeline)
         control = [Cat(first, fold) if double is None else Cat(first, double, fold)]
-        for d in range(1, max(stage * self.accumulates, (last - 2) * rows.finishes) + 1):
+        for d in range(1, max(stage * self.accumulates, (last - 2 - reads) * rows.finishes) + 1):
             control.append(self.register(control[-1], d, f"control{d}"))
         flags = 1 if double is None else 2
 
@@ -109,7 +125,12 @@ class RowPipeline:
         if rows.lane.kind == "levels":
             signals = [[self._multiplied(each, stage, row)] for row, each in enumerate(signals)]
             stage += 2
-        self._finish(payload, [total for (total,) in signals], control[last - 2 if rows.finishes else 0][flags:])
+        totals, place = [total for (total,) in signals], last - 2 - reads if rows.finishes else 0
+        self._finish(payload, totals, control[place][flags:])
+
+    def _again(self, value: Value, name: str) -> Value:
+        """What was read, registered once more; a constant is one in any stage."""
+        return value if isinstance(value, Const) else self.register(value, 1, name)
 
     @property
     def _modulus(self) -> int:
@@ -150,9 +171,16 @@ class RowPipeline:
         if not rows.finishes:
             m.d.comb += [payload[lane].eq(self._scaled(total, lane)) for lane, total in enumerate(totals)]
             return
-        read, leave = self.enter[-2], self.enter[-1]
+        # What is compared in stage ``last - 1`` is read to be there as the item is, or one stage before that.
+        reads, last = self.pipeline.reads, len(self.enter) - 1
+        read, leave = self.enter[last - 1 - reads], self.enter[last]
+
+        def late(value, name):
+            return self.register(value, last - 1, name) if reads and not isinstance(value, Const) else value
+
         if rows.thresholds is None:
             offsets = Constants(rows.offset_words).read(m, self.platform, fold, read, name="offsets")
+            offsets = [late(offset, f"offset_read{lane}") for lane, offset in enumerate(offsets)]
             results = []
             for lane, (total, offset) in enumerate(zip(totals, offsets, strict=True)):
                 results.append(Signal(Shape(rows.accumulator.bits, rows.accumulator.signed), name=f"dot{lane}"))
@@ -164,6 +192,7 @@ class RowPipeline:
         words = rows.threshold_words
         table = (add_rom(m, self.platform, words, kind.bits * levels * len(totals), fold, read, name="thresholds")
                  if self.thresholds is None else self.thresholds(fold, read))
+        table = late(table, "thresholds_read")
         codes = []
         for lane, total in enumerate(totals):
             steps = [table.word_select(lane * levels + level, kind.bits) for level in range(levels)]

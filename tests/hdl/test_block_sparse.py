@@ -93,7 +93,8 @@ def test_every_lane_multiplies_what_is_there(check_integers, lane, rows, columns
         expected = base + (expected[..., None] >= thresholds).sum(axis=-1)
     p = BlockSparseParameters(MatrixVectorParameters(
         weights, pe, simd, thresholds, data.draw(st.sampled_from([4, 6])), input=kind, output=output, base=base,
-        positions=positions, lane=lane, multiplier=data.draw(st.sampled_from([None, (18, 18)]))))
+        positions=positions, lane=lane, multiplier=data.draw(st.sampled_from([None, (18, 18)])),
+        pipeline=data.draw(st.integers(0, 3))))
     unit = BlockSparseUnit(p)
     by_fold = [sum(weights[row : row + pe, column : column + simd].any() for column in range(0, columns, simd))
                for row in range(0, rows, pe)]

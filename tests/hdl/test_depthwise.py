@@ -40,7 +40,7 @@ def test_each_channel_sums_its_own_taps(check_integers, channels, taps, position
         output = IntType.spanning(base, base + levels)
         sums = base + (sums[..., None] >= thresholds).sum(axis=-1)
     unit = DepthwiseUnit(DepthwiseParameters(weights, lanes, kind, thresholds, output, base, positions, lane=lane,
-                                             lut=lut, simd=simd))
+                                             lut=lut, simd=simd, pipeline=data.draw(st.integers(0, 3))))
     assert unit.schedule.phases == positions * -(-channels // lanes) * (taps // simd)
     # Channel words outer, taps inner; a word's padding lanes mean nothing, so they are filled up here.
     padded = np.zeros((3, positions, -(-channels // lanes) * lanes, taps), dtype=np.int64) + kind.hi

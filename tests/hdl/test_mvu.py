@@ -63,9 +63,10 @@ def run(check_integers, unit, frames, stalls, rng):
 @pytest.mark.parametrize("lane", LANES)
 @settings(max_examples=25)
 @given(rows=st.integers(1, 6), columns=st.integers(1, 11), groups=st.integers(1, 3), positions=st.integers(1, 2),
-       data=st.data(), kind=types, levels=st.integers(0, 3), lut=st.sampled_from([4, 6]), stalls=stalls, seed=seeds)
+       data=st.data(), kind=types, levels=st.integers(0, 3), lut=st.sampled_from([4, 6]), degree=st.integers(0, 3),
+       stalls=stalls, seed=seeds)
 def test_every_lane_multiplies_like_numpy(check_integers, lane, rows, columns, groups, positions, data, kind, levels,
-                                          lut, stalls, seed):
+                                          lut, degree, stalls, seed):
     rng = np.random.default_rng(seed)
     pe, simd = data.draw(st.integers(1, rows)), data.draw(st.integers(1, columns))
     kind = BIPOLAR if lane in ("xnor", "gated xnor") or (
@@ -85,7 +86,7 @@ def test_every_lane_multiplies_like_numpy(check_integers, lane, rows, columns, g
     multiplier = data.draw(st.sampled_from([None, (25, 18), (18, 18)]))
     unit = MatrixVectorUnit(MatrixVectorParameters(
         weights, pe, simd, thresholds, lut, input=kind, output=output, base=base, groups=groups, positions=positions,
-        lane=lane, multiplier=multiplier))
+        lane=lane, multiplier=multiplier, pipeline=degree))
     p = unit.parameters
     assert p.arithmetic.kind == lane
     cycles = groups * -(-rows // pe) * -(-columns // simd) * (kind.bits if lane == "serial" else 1)
@@ -99,16 +100,16 @@ def test_every_lane_multiplies_like_numpy(check_integers, lane, rows, columns, g
 
 @settings(max_examples=40)
 @given(rows=st.integers(1, 12), columns=st.integers(1, 20), data=st.data(), with_thresholds=st.booleans(),
-       lut=st.sampled_from([4, 6]), stalls=stalls, seed=seeds)
-def test_binary_rows_give_signs_or_dot_products(check_integers, rows, columns, data, with_thresholds, lut, stalls,
-                                                seed):
+       lut=st.sampled_from([4, 6]), degree=st.integers(0, 3), stalls=stalls, seed=seeds)
+def test_binary_rows_give_signs_or_dot_products(check_integers, rows, columns, data, with_thresholds, lut, degree,
+                                                stalls, seed):
     rng = np.random.default_rng(seed)
     pe, simd = data.draw(st.integers(1, rows)), data.draw(st.integers(1, columns))
     weights = signs(rng, (rows, columns))
     # From met by every dot product to met by none.
     thresholds = rng.integers(-columns - 2, columns + 3, size=rows) if with_thresholds else None
     frames = signs(rng, (4, columns))
-    unit = MatrixVectorUnit(MatrixVectorParameters(weights, pe, simd, thresholds, lut))
+    unit = MatrixVectorUnit(MatrixVectorParameters(weights, pe, simd, thresholds, lut, pipeline=degree))
     assert unit.parameters.arithmetic.kind == "xnor"
     dots = frames @ weights.T
     expected = np.where(dots >= thresholds, 1, -1) if with_thresholds else dots

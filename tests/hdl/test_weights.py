@@ -50,7 +50,7 @@ def test_streamed_weights_are_taken_one_word_a_phase(check_unit, rows, columns, 
     pe, simd = data.draw(st.integers(1, rows)), data.draw(st.integers(1, columns))
     weights = WEIGHTS[make](rng, (rows * groups, columns))
     unit = MatrixVectorUnit(MatrixVectorParameters(weights, pe, simd, input=kind, groups=groups, positions=positions,
-                                                   memory="streamed"))
+                                                   memory="streamed", pipeline=data.draw(st.integers(0, 3))))
     p = unit.parameters
     assert p.schedule.words_in == (positions * groups * -(-columns // simd), p.phases * positions)
     frames = activations(rng, kind, (2, positions, groups, columns))
@@ -65,12 +65,13 @@ def test_streamed_weights_are_taken_one_word_a_phase(check_unit, rows, columns, 
 
 def loadable(rng, data, kind, make, rows, columns, levels, lane):
     pe, simd = data.draw(st.integers(1, rows)), data.draw(st.integers(1, columns))
+    degree = data.draw(st.integers(0, 3))
 
     def parameters(weights):
         span = int(np.abs(weights).sum(axis=1).max()) + 2
         thresholds = rng.integers(-span, span, size=(rows, levels)) if levels else None
         return MatrixVectorParameters(weights, pe, simd, thresholds, input=kind, lane=lane, memory="loadable",
-                                      output=IntType(2) if levels else None)
+                                      output=IntType(2) if levels else None, pipeline=degree)
 
     return parameters
 

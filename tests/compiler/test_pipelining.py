@@ -1,0 +1,76 @@
+"""Pipelining: shorter paths between registers, at the same interval, proven as any design is."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+import gatewright
+from gatewright.compiler.pipelining import deeper, parse
+from gatewright.errors import UserError
+from gatewright.hdl.pipeline import DEGREES
+
+SIZES = (40, 12, 6)
+
+
+@pytest.fixture(scope="module")
+def model(builder, tmp_path_factory):
+    rng = np.random.default_rng(3)
+    net = builder((1, SIZES[0])).sign()
+    for inputs, outputs in itertools.pairwise(SIZES):
+        net.gemm(rng.normal(size=(outputs, inputs)), scale=0.1)
+        if outputs != SIZES[-1]:
+            net.norm(rng.choice([-1.0, 1.0], size=outputs), *rng.normal(size=(2, outputs)) / 20,
+                     rng.uniform(0.5, 2, size=outputs))
+            net.sign()
+    return gatewright.load(net.save(tmp_path_factory.mktemp("pipelined") / "net.onnx"))
+
+
+def compiled(model, pipeline):
+    return gatewright.compile(model, folding="3x20,2x6", pipeline=pipeline)
+
+
+@pytest.mark.parametrize("degree", range(len(DEGREES)))
+def test_every_degree_keeps_the_interval_and_is_proven_to_the_cycle(model, degree):
+    design = compiled(model, str(degree))
+    assert design.pipelines == (degree, degree)
+    assert design.prediction.interval == compiled(model, None).prediction.interval
+    frames = np.random.default_rng(4).choice([-1, 1], size=(40, SIZES[0]))
+    assert design.verify(frames, seed=degree).mismatches == 0
+
+
+def test_each_degree_adds_stages_or_leaves_them(model):
+    stages = [[stage.schedule.stages for stage in compiled(model, str(degree)).dataflow.layers]
+              for degree in range(len(DEGREES))]
+    # fc0 counts 20 bits a cycle, fc1 6: memories read in two cycles, then pieces of up to 16, then of up to 6.
+    assert stages == [[4, 4], [5, 5], [6, 5], [7, 5]]
+
+
+def test_a_build_folder_remembers_the_degrees(model, tmp_path):
+    design = compiled(model, "fc0=3,fc1=1")
+    again = gatewright.Design.open(design.write(tmp_path / "build"))
+    assert again.pipelines == (3, 1)
+    assert again.rtl() == design.rtl()
+
+
+def test_a_goal_keeps_its_degrees(model):
+    assert gatewright.compile(model, fps=1e6, family="ecp5", pipeline="2").pipelines == (2, 2)
+
+
+def test_what_the_critical_path_lies_in_becomes_deeper(model):
+    dataflow = compiled(model, None).dataflow
+    assert deeper(dataflow, (0, 1), ["fc1", "fc0_fifo"]) == (0, 2)
+    assert deeper(dataflow, (3, 0), ["fc0"]) is None
+    assert deeper(dataflow, (0, 0), ["fc0_fifo"]) is None
+
+
+@pytest.mark.parametrize(("text", "message"), [
+    ("4", "--pipeline: '4' is no degree of pipelining; say 0 to 3, or for some units as in fc0=2,fc1=1"),
+    ("fc0=x", "--pipeline: 'x' is no degree of pipelining; say 0 to 3, or for some units as in fc0=2,fc1=1"),
+    ("fc7=1", "--pipeline: no layer's unit is called 'fc7'; the units are fc0, fc1"),
+    ([1], "--pipeline: 1 degrees for 2 layers; give one for each layer"),
+])
+def test_what_is_no_degree_is_refused(model, text, message):
+    with pytest.raises(UserError) as caught:
+        parse(text, compiled(model, None).dataflow)
+    assert str(caught.value) == message
