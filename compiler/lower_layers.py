@@ -61,7 +61,7 @@ def lower_dense(lowering: Lowering, node: Dense, choice: Choice, lane: str | Non
                 edge = _window(lowering, node, choice, work, source, edge, name)
     edge = lowering.regroup(edge, choice.simd, node.name, name)
     if isinstance(choice, Elements):
-        lower_elements(lowering, node, choice, work, weights, edge, name)
+        lower_elements(lowering, node, choice, work, weights, edge, name, degree)
         return
     if not isinstance(choice, Blocks):
         edge = lowering.fifo(edge, node.name, name)

@@ -20,7 +20,7 @@ def parse(text: str | Sequence[int] | None, dataflow: Dataflow) -> tuple[int, ..
     Parameters
     ----------
     text
-        ``"2"`` for all units that can, ``"fc0=2,conv1=1"`` for some by the name of their unit, numbers for all layers
+        ``"2"`` for all, ``"fc0=2,conv1=1"`` for some by the name of their unit, numbers for all layers
         in order, or None.
 
     Raises
@@ -29,7 +29,6 @@ def parse(text: str | Sequence[int] | None, dataflow: Dataflow) -> tuple[int, ..
         If a degree or a name is not one.
     """
     layers = [stage.name for stage in dataflow.layers]
-    able = [not isinstance(stage.parameters, EngineParameters) for stage in dataflow.layers]
     if text is None:
         return (0,) * len(layers)
     if not isinstance(text, str):
@@ -38,23 +37,21 @@ def parse(text: str | Sequence[int] | None, dataflow: Dataflow) -> tuple[int, ..
                             remedy="give one for each layer")
         return tuple(_degree(degree) for degree in text)
     if "=" not in text:
-        return tuple(_degree(text) * can for can in able)
+        return (_degree(text),) * len(layers)
     found = dict.fromkeys(layers, 0)
     for part in text.split(","):
         name, _, degree = part.partition("=")
         if name not in found:
             raise UserError(f"no layer's unit is called {name!r}", where="--pipeline",
                             remedy=f"the units are {', '.join(layers)}")
-        if not able[layers.index(name)]:
-            raise UserError(f"{name} is a sparse engine, which is pipelined as it is", where="--pipeline",
-                            remedy="leave it out")
         found[name] = _degree(degree)
     return tuple(found.values())
 
 
 def deeper(dataflow: Dataflow, pipelines: Sequence[int], units: Sequence[str]) -> tuple[int, ...] | None:
     """One degree more for each layer whose unit is among ``units``; None where nothing can be shorter."""
-    new = tuple(min(degree + (stage.name in units and not isinstance(stage.parameters, EngineParameters)), _MOST)
+    # All degrees of a sparse engine above 0 are one.
+    new = tuple(min(degree + (stage.name in units), 1 if isinstance(stage.parameters, EngineParameters) else _MOST)
                 for stage, degree in zip(dataflow.layers, pipelines, strict=True))
     return None if new == tuple(pipelines) else new
 

@@ -182,7 +182,8 @@ class Engine:
     - Columns. A register holds one word of the input, ``lanes`` activations; it takes the next one when it is empty or
       gives its last column. A held word gives one column a cycle, the lowest of its lanes that are not zero first; a
       word without any gives one column that has no entries. The last column given of a vector's last word is marked.
-      A column enters the pointer stage if that is empty or moves.
+      A column enters the pointer stage if that is empty or moves; with ``reads``, an elastic stage before it, in which
+      its pointers are read and which moves as the pointer stage is empty or moves.
     - Pointers. This stage holds one column and offers an item to every element that has entries in it, or to every
       element if it is marked. Each element takes its item when its queue held fewer than ``depth`` items (an eager
       fork); the stage moves when none is left to take.
@@ -213,6 +214,8 @@ class Engine:
     active
         bool ``[vectors, columns]``: which activations are not zero, for so many vectors one after another, then again
         from the first on. None: all of them always, which takes longest.
+    reads
+        Elastic stages between the input's register and the pointer stage: 0 or 1.
 
     Raises
     ------
@@ -228,6 +231,7 @@ class Engine:
     stages: int
     positions: int = 1
     active: np.ndarray | None = None
+    reads: int = 0
 
     def __post_init__(self):
         counts = np.array(self.counts, dtype=np.int32)
@@ -236,6 +240,8 @@ class Engine:
         for what in ("lanes", "depth", "words", "latency", "stages", "positions"):
             if getattr(self, what) < 1:
                 raise ValueError(f"{what} must be a positive integer, not {getattr(self, what)!r}")
+        if self.reads not in (0, 1):
+            raise ValueError(f"reads must be 0 or 1, not {self.reads!r}")
         counts.flags.writeable = False
         object.__setattr__(self, "counts", counts)
         if self.active is not None:

@@ -67,6 +67,7 @@ class SparseMatrixVectorUnit(Unit):
         elements = add_equal(m, platform, lambda: Element(p, index), p.elements, name="element")
         for number, element in enumerate(elements):
             index.feed(m, number, element)
-        add_pointer_stage(m, NonZeroColumns(m, self.i, p.columns), index, [element.i for element in elements])
+        add_pointer_stage(m, NonZeroColumns(m, self.i, p.columns), index, [element.i for element in elements],
+                          p.pipeline)
         Drain(m, p, self.o, [element.drain for element in elements])
         return m

@@ -8,6 +8,7 @@ import numpy as np
 
 from .lanes import check_positive, words
 from .number import IntType
+from .pipeline import DEGREES, check_pipeline
 from .schedule import Engine
 
 __all__ = ["EngineParameters"]
@@ -33,6 +34,9 @@ class EngineParameters:
         A type that holds every dot product that occurs, if the caller knows better than the input's type says.
     positions
         Vectors a frame.
+    pipeline
+        How short paths between registers are, a degree of ``hdl.pipeline.DEGREES``; all above 0 are one: what tells of
+        a column is registered before it is offered to the elements.
 
     Raises
     ------
@@ -50,6 +54,7 @@ class EngineParameters:
     output: IntType | None = None
     accumulator: IntType | None = None
     positions: int = 1
+    pipeline: int = 0
 
     def __post_init__(self):
         weights = np.asarray(self.weights, dtype=np.int64)
@@ -58,6 +63,7 @@ class EngineParameters:
         object.__setattr__(self, "weights", weights)
         for what in ("elements", "lanes", "lanes_out", "depth", "positions"):
             check_positive(what, getattr(self, what))
+        check_pipeline(self.pipeline)
         if self.elements % self.lanes_out:
             raise ValueError(f"lanes_out must divide the {self.elements} elements, not {self.lanes_out}")
         if self.input.bipolar:
@@ -128,7 +134,8 @@ class EngineParameters:
 
     @property
     def schedule(self) -> Engine:
-        return Engine(self.counts, self.lanes, self.depth, self.words_out, self.latency, 2, self.positions)
+        return Engine(self.counts, self.lanes, self.depth, self.words_out, self.latency, 2, self.positions,
+                      reads=DEGREES[self.pipeline].reads)
 
     @property
     def item_bits(self) -> int:

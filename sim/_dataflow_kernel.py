@@ -24,7 +24,7 @@ __all__ = ["ACTOR", "BEHIND", "BUFFER", "EDGE", "ENGINE_KERNEL", "FINISHED", "GI
            "SPARSE", "STUCK", "UNIT", "WORD", "run_cycles"]
 
 # numba keeps what it compiled as long as this file stays as it is, whatever becomes of what is called. So this changes.
-ENGINE_KERNEL = "003648c82f677215"
+ENGINE_KERNEL = "082ed5273f338ed7"
 
 FINISHED, PERIODIC, BEHIND, STUCK, OUT_OF_TIME = range(5)
 # Kinds of units; 1 and 2 are queues of that latency.

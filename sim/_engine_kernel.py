@@ -22,6 +22,8 @@ MARKED, ENDS_WORD = 1, 2
 ENGINE = np.dtype([(name, np.int64) for name in (
     # What it is: elements, items of a queue, columns given before they repeat; where its part of each table begins.
     "elements", "depth", "given", "first_element", "first_given", "first_count", "first_item", "latency",
+    # Whether there is a stage in which pointers are read, and whether it holds a column, and which.
+    "reads", "reading", "read",
     # The column that the register gives next, and whether it holds a word; the one in the pointer stage, and whether it
     # holds any.
     "next", "holds", "stage", "offers",
@@ -70,6 +72,7 @@ class EngineTables:
         for row, timing in zip(self.engines, timings, strict=True):
             width = timing.counts.shape[1]
             row["elements"], row["depth"], row["latency"] = width, timing.depth, timing.latency
+            row["reads"] = timing.reads
             row["first_element"], row["first_item"] = elements, items
             row["first_given"], row["first_count"] = sum(map(len, given)), sum(map(len, counts))
             given.append(_columns_given(timing))
@@ -82,7 +85,7 @@ class EngineTables:
     @property
     def state_size(self) -> int:
         """Integers of the state of all engines in a snapshot."""
-        return 9 * len(self.engines) + 2 * len(self.elements)
+        return 10 * len(self.engines) + 2 * len(self.elements)
 
 
 @njit(cache=True)
@@ -158,18 +161,25 @@ def step_engine(engine, edge_in, opens, elements, given, counts, items):
         if engine.offers:
             moved = True
             engine.offers = 0
-        if engine.holds:
+        if engine.reading or (engine.holds and not engine.reads):
             moved = True
             engine.offers = 1
-            engine.stage = engine.next
-            code = given[engine.first_given + engine.next]
+            engine.stage = engine.read if engine.reads else engine.next
+            engine.reading = 0
+            code = given[engine.first_given + engine.stage]
             row = engine.first_count + (code >> 2) * width
             for k in range(width):
                 elements[first + k].offered = (code & MARKED) | (counts[row + k] > 0)
-            engine.next = 0 if engine.next + 1 == engine.given else engine.next + 1
-            if code & ENDS_WORD:
-                engine.holds = 0
-                edge_in.ready = 1
+    if engine.holds and (not engine.reading if engine.reads else waiting == 0):
+        moved = True
+        if engine.reads:
+            engine.reading = 1
+            engine.read = engine.next
+        code = given[engine.first_given + engine.next]
+        engine.next = 0 if engine.next + 1 == engine.given else engine.next + 1
+        if code & ENDS_WORD:
+            engine.holds = 0
+            edge_in.ready = 1
     if edge_in.valid and edge_in.ready:
         moved = True
         engine.holds = 1
@@ -182,7 +192,8 @@ def note_engine(engine, elements, items, state):
     state[0], state[1], state[2], state[3] = engine.next, engine.holds, engine.stage * engine.offers, engine.offers
     state[4], state[5], state[6], state[7] = (engine.closed_even, engine.closed_odd, engine.wait_even, engine.wait_odd)
     state[8] = engine.leaves
-    at = 9
+    state[9] = engine.read + 1 if engine.reading else 0
+    at = 10
     for k in range(engine.elements):
         element = elements[engine.first_element + k]
         # Of a queue without items it does not matter where the next one will stand.

@@ -16,7 +16,7 @@ class EngineRules:
     def __init__(self, timing):
         self.timing, self.cycle = timing, 0
         self.columns, self.next = [], 0  # those left of the word held: (column or None, marked); words taken
-        self.stage, self.wanting = None, set()
+        self.reading, self.stage, self.wanting = None, None, set()
         elements = range(timing.counts.shape[1])
         self.queues = [[] for _ in elements]
         self.work = [None] * len(elements)  # (cycles left, marked)
@@ -25,7 +25,8 @@ class EngineRules:
 
     def state(self):
         latent = [min(self.timing.latency, self.cycle - closing) for closings in self.closings for closing in closings]
-        return repr((self.columns, self.stage, self.wanting, self.queues, self.work, latent, self.vectors))
+        return repr((self.columns, self.reading, self.stage, self.wanting, self.queues, self.work, latent,
+                     self.vectors))
 
     def word(self):
         """The columns that the next word of the input gives."""
@@ -42,8 +43,11 @@ class EngineRules:
     def stage_moves(self):
         return all(len(self.queues[element]) < self.timing.depth for element in self.wanting)
 
+    def column_leaves(self):
+        return self.stage_moves() or (self.timing.reads and self.reading is None)
+
     def ready(self):
-        return not self.columns or (len(self.columns) == 1 and self.stage_moves())
+        return not self.columns or (len(self.columns) == 1 and self.column_leaves())
 
     def complete(self):
         """Whether the words of the oldest vector may leave."""
@@ -52,7 +56,7 @@ class EngineRules:
 
     def step(self, entered, opens):
         room = {element for element in self.wanting if len(self.queues[element]) < self.timing.depth}
-        moves, heads = self.stage_moves(), [list(queue) for queue in self.queues]
+        moves, leaves, heads = self.stage_moves(), self.column_leaves(), [list(queue) for queue in self.queues]
         for element, queue in enumerate(self.queues):
             # Of the vectors that an element has closed, no two may be of the same bank.
             if self.work[element] and len(self.closings[element]) - self.vectors < 2:
@@ -66,11 +70,15 @@ class EngineRules:
                 column, marked = self.stage
                 queue.append((max(1, self.entries(element, column)), marked))
         self.wanting -= room
+        column = self.columns.pop(0) if leaves and self.columns else None
         if moves:
-            self.stage, self.wanting = self.columns.pop(0) if self.columns else None, set()
-            if self.stage:
-                column, marked = self.stage
-                self.wanting = {k for k in range(len(self.queues)) if marked or self.entries(k, column)}
+            self.stage, self.wanting = self.reading if self.timing.reads else column, set()
+            self.reading = None
+        if leaves and self.timing.reads:
+            self.reading = column
+        if moves and self.stage:
+            column, marked = self.stage
+            self.wanting = {k for k in range(len(self.queues)) if marked or self.entries(k, column)}
         if entered:
             self.columns = self.word()
             self.next += 1
@@ -268,7 +276,8 @@ def engines(draw, columns=None, active=True):
     vector = st.lists(st.booleans(), min_size=columns, max_size=columns)
     return Engine(counts, draw(st.integers(1, 5)), draw(st.integers(1, 4)), draw(st.integers(1, 4)),
                   draw(st.integers(1, 4)), draw(st.integers(1, 3)), draw(st.integers(1, 3)),
-                  draw(st.none() | st.lists(vector, min_size=1, max_size=3)) if active else None)
+                  draw(st.none() | st.lists(vector, min_size=1, max_size=3)) if active else None,
+                  draw(st.integers(0, 1)))
 
 
 @pytest.fixture(scope="session")

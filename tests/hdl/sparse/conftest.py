@@ -40,7 +40,7 @@ class EngineModel:
         self.active = np.ones((1, self.columns), bool) if timing.active is None else timing.active
         self.cycle = self.word = self.vector_in = 0
         self.register = deque()  # columns of the word held
-        self.pointer = None
+        self.reading = self.pointer = None
         self.element = [ElementModel() for _ in range(self.elements)]
         self.vector_out = self.given = 0
         self.stages = [False] * timing.stages
@@ -53,7 +53,7 @@ class EngineModel:
         output = self._output(ready)
         pops = self._elements_work()
         takers, moves = self._offers()
-        gives, takes = self._columns(word_there, moves)
+        gives, takes = self._columns(word_there, moves or (self.timing.reads and self.reading is None))
 
         # All decided; now it happens.
         for k in takers:
@@ -61,8 +61,10 @@ class EngineModel:
             self.element[k].queue.append([max(1, count), marked])
             self.pointer.waiting.discard(k)
         if moves:
-            self.pointer = None
-        if gives:
+            self.pointer, self.reading = self.reading, None
+        if gives and self.timing.reads:
+            self.reading = self.register.popleft()
+        elif gives:
             self.pointer = self.register.popleft()
         if takes:
             self._load()

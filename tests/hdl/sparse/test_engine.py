@@ -41,7 +41,7 @@ def test_any_matrix_times_any_vectors(check_engine, rows, columns, elements, dat
     weights = holes(rng, sparse(rng, (rows, columns), density, rng.integers(-200, 201, size=rng.integers(1, 17))))
     vectors = activations(rng, kind, (6, columns), active)
     p = SparseParameters(weights, elements, lanes=lanes, lanes_out=lanes_out, run_bits=run_bits, depth=depth,
-                         read_width=reads, input=kind, positions=positions)
+                         read_width=reads, input=kind, positions=positions, pipeline=data.draw(st.integers(0, 3)))
     got = check_engine(SparseMatrixVectorUnit(p), vectors, stalls, rng)
     assert got.tolist() == (vectors @ weights.T).tolist()
 

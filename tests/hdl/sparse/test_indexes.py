@@ -35,7 +35,7 @@ def test_any_matrix_that_a_shift_register_masks(check_engine, rows, columns, ele
     index = Lfsr(rows, columns, elements, data.draw(st.integers(1, -(-rows // elements))), seed, width)
     weights = rng.choice(rng.integers(-200, 201, size=values), size=(rows, columns)) * index.mask
     p = LfsrParameters(weights, elements, index=index, lanes=lanes, lanes_out=data.draw(divisors(elements)),
-                       depth=depth, read_width=reads, input=kind)
+                       depth=depth, read_width=reads, input=kind, pipeline=data.draw(st.integers(0, 1)))
     assert (p.counts == index.kept).all()
     vectors = vectors_of(rng, kind, columns, active)
     assert check_engine(SparseMatrixVectorUnit(p), vectors, stalls, rng).tolist() == (vectors @ weights.T).tolist()
@@ -51,7 +51,7 @@ def test_any_matrix_that_a_hash_spreads(check_engine, rows, columns, elements, d
     index = Hash(1 << size, seed, banks)
     weights = index.matrix(rng.integers(-99, 100, size=1 << size), rows, columns)
     p = HashParameters(weights, elements, index=index, lanes=lanes, lanes_out=data.draw(divisors(elements)),
-                       depth=depth, input=kind)
+                       depth=depth, input=kind, pipeline=data.draw(st.integers(0, 1)))
     assert np.array_equal(index.matrix(p.real, rows, columns), weights)
     vectors = vectors_of(rng, kind, columns, active)
     assert check_engine(SparseMatrixVectorUnit(p), vectors, stalls, rng).tolist() == (vectors @ weights.T).tolist()

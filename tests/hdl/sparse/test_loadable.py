@@ -61,16 +61,17 @@ def check(check_unit, check_engine, first, second, vectors, stalls, rng):
 @settings(max_examples=18)
 @given(rows=st.integers(1, 24), columns=st.integers(1, 12), elements=st.integers(1, 6), room=st.integers(0, 9),
        reads=st.sampled_from([1, 2, 8]), run_bits=st.integers(1, 4), values=st.integers(1, 16),
-       density=st.sampled_from([0.1, 0.5]), stalls=stalls, seed=seeds)
+       density=st.sampled_from([0.1, 0.5]), degree=st.integers(0, 1), stalls=stalls, seed=seeds)
 def test_another_matrix_takes_the_place_of_the_first(check_unit, check_engine, rows, columns, elements, room, reads,
-                                                     run_bits, values, density, stalls, seed):
+                                                     run_bits, values, density, degree, stalls, seed):
     rng = np.random.default_rng(seed)
     matrices = [rng.choice(rng.integers(-99, 100, size=values), size=(rows, columns))
                 * (rng.random((rows, columns)) < density) for _ in range(2)]
     most = max(SparseParameters(weights, elements, input=BYTE, run_bits=run_bits).csc.pointers[:, -1].max()
                for weights in matrices)
     given_ = {"input": BYTE, "run_bits": run_bits, "read_width": reads, "code_bits": 5, "memory": "loadable",
-              "weight_type": IntType(8, signed=True), "entries_capacity": max(1, int(most) + room)}
+              "weight_type": IntType(8, signed=True), "entries_capacity": max(1, int(most) + room),
+              "pipeline": degree}
     first, second = (SparseParameters(weights, elements, **given_) for weights in matrices)
     assert first.coded
     assert (first.accumulator, first.memory_bits) == (second.accumulator, second.memory_bits)
