@@ -1,4 +1,4 @@
-"""The command line: `gatewright train | build | weights | verify | simulate | report | demo`.
+"""The command line: `gatewright train | build | weights | verify | simulate | report | demo`, and `cli_boards`.
 
 Exit codes: 0 all is well; 1 an integer or a cycle differs; 2 bad input, with one line that says what, where and what
 to do.
@@ -7,16 +7,14 @@ to do.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, cast
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from . import cli_boards
 from .errors import GatewrightError, MismatchError, UserError
+from .terminal import DataFile, Folder, Frames, Labels, bar, console
 
 __all__ = ["app", "main"]
 
@@ -31,8 +29,6 @@ it is the integer that the network computes, and every cycle the one predicted.
 **The road:** `train` a recipe (or bring your own QONNX file), `build` the accelerator, `verify` it on data.
 `demo` walks all of it in a minute.""")
 
-console = Console()
-
 # What a wrong option raises; its home differs between versions of typer, its place among the bases does not.
 _UsageError = cast(type[Exception], typer.BadParameter.__bases__[0])
 
@@ -44,14 +40,6 @@ def _version(version: Annotated[bool, typer.Option("--version", help="Say the ve
 
         print(f"gatewright {__version__}")
         raise typer.Exit
-
-Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A build folder, made by `gatewright build`.")]
-DataFile = Annotated[Path, typer.Option(
-    "--data", metavar="FILE", help="Frames: `.npy`, `.npz` (`x`, perhaps `y`) or IDX (`.gz` too). Integers are the "
-    "accelerator's codes; floats are in the model's own units.")]
-Labels = Annotated[Path | None, typer.Option(
-    metavar="FILE", help="Labels, if not in the `.npz` nor beside the IDX file.")]
-Frames = Annotated[int | None, typer.Option(min=1, help="Only the first so many frames.")]
 
 
 _RECIPES = ", ".join(f"`{path.stem.replace('_', '-')}`" for path in sorted(
@@ -137,7 +125,7 @@ def build(
     design = compiler.compile(loaded, folding=folding, fps=fps, clock=clock, luts=luts, bram=bram, dsp=dsp,
                               board=board, family=family, top1=top1, lut=lut, memory=weights, engine=engine,
                               balance=balance, pipeline=pipeline)
-    with _bar("build") as step:
+    with bar("build") as step:
         total = len(design.dataflow.stages) + 1
         done = iter(range(total + 1))
         design.write(output, progress=lambda stage: step(f"Verilog of {stage}", next(done), total))
@@ -210,7 +198,7 @@ def verify(
     design = compiler.Design.open(folder)
     frame_set = read(data, labels).first(frames)
     try:
-        with _bar("verify") as step:
+        with bar("verify") as step:
             verification = design.verify(frame_set.x, frame_set.y, seed=seed, files=folders.rtl_files(folder),
                                          x_initial=x_initial, waves=waves, progress=step)
     except MismatchError as error:
@@ -247,10 +235,13 @@ def report(
 
     resources = {}
     if synth:
-        with _bar("synthesis") as step:
+        with bar("synthesis") as step:
             resources = {"resources": count_resources(folder, ("ice40", "ecp5", "xc7"), step)}
     console.print(table(folders.record(folder, **resources)))
     console.print(f"open [bold]{folder / 'report.html'}[/]", highlight=False)
+
+
+app.add_typer(cli_boards.app)
 
 
 @app.command()
@@ -261,16 +252,7 @@ def demo(
     """Walk the whole road on handwritten digits: train, build, verify with random stalls, count LUTs."""
     from .road import walk
 
-    walk(output, console, _bar)
-
-
-@contextmanager
-def _bar(title: str) -> Iterator[Callable[[str, int, int], None]]:
-    """A progress bar on a terminal; call it with what is being done, how much is done and of how much."""
-    with Progress(SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-                  TimeElapsedColumn(), console=console, transient=True) as progress:
-        task = progress.add_task(title, total=None)
-        yield lambda what, done, total: progress.update(task, description=what, completed=done, total=total)
+    walk(output, console, bar)
 
 
 def main() -> None:
