@@ -42,8 +42,9 @@ class Reason(enum.IntEnum):
     CRC = 1  # the checksum is wrong
     FRAMING = 2  # a byte had no stop bit
     LENGTH = 3  # no such kind of packet, or not of that length
-    ORDER = 4  # not the chunk that is waited for
+    ORDER = 4  # a chunk beyond the one that is waited for
     OVERFLOW = 5  # no room for another frame
+    REPEATED = 6  # a chunk that begins before what is waited for; counted under "order"
 
 
 COUNTERS = ("taken", "answered", "crc", "framing", "length", "order", "overflow")

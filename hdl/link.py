@@ -149,9 +149,12 @@ class Link(wiring.Component):
                 m.d.sync += fields.eq(Cat(fields[8:], deframer.byte))
 
         # A chunk is taken if it is the one waited for, and there is room when it begins.
-        number, matches, takes, room = Signal(8), Signal(), Signal(), Signal()
+        number, matches, behind, takes, room = Signal(8), Signal(), Signal(), Signal(), Signal()
+        distance = Signal(24)
+        m.d.comb += distance.eq(Cat(fields[16:], fields[8:16]) - Cat(store.offset, number))
         m.d.sync += [
             matches.eq((fields[8:16] == number) & (fields[16:] == store.offset)),
+            behind.eq(distance[-1]),  # numbers go round
             room.eq(store.room & ~answers.full),
         ]
         with m.If(at == 4):  # the cycles between the last field and the first byte
@@ -173,7 +176,7 @@ class Link(wiring.Component):
         with m.Elif(~is_data | (at < 1 + 3 + CRC_BYTES + 1)):
             m.d.comb += verdict.eq(Reason.LENGTH)
         with m.Elif(~matches):
-            m.d.comb += verdict.eq(Reason.ORDER)
+            m.d.comb += verdict.eq(Mux(behind, Reason.REPEATED, Reason.ORDER))
         with m.Elif(~takes):
             m.d.comb += verdict.eq(Reason.OVERFLOW)
         with m.Elif(~store.fits):
@@ -206,10 +209,9 @@ class Link(wiring.Component):
             m.d.sync += counted["taken"].eq(counted["taken"] + 1)
         with m.If(hello):
             m.d.sync += counted["taken"].eq(0)
-        for reason in Reason:
-            if reason != Reason.TAKEN:
-                counter = counted[reason.name.lower()]
-                with m.If(refused & (verdict == reason)):
-                    m.d.sync += counter.eq(counter + 1)
+        for name in COUNTERS[2:]:
+            reasons = (Reason.ORDER, Reason.REPEATED) if name == "order" else (Reason[name.upper()],)
+            with m.If(refused & Value.cast(verdict).matches(*reasons)):
+                m.d.sync += counted[name].eq(counted[name] + 1)
         m.d.comb += [getattr(answers, f"count_{name}").eq(counter) for name, counter in counted.items()]
         return m

@@ -8,7 +8,7 @@ from amaranth.hdl import *
 from amaranth.lib import enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..coding.link import COUNTERS, Kind
+from ..coding.link import COUNTERS, Kind, Reason
 from .counter import below, lookup, wrapping_counter
 from .lanes import check_positive, word_stream
 from .packets import PacketByte
@@ -134,7 +134,8 @@ class LinkAnswers(wiring.Component):
         for name, wish in wishes.items():
             with m.If(getattr(self, name)):
                 m.d.sync += wish.eq(1)
-        with m.If(self.report):
+        # A host that goes back repeats itself; that must not hide why it did.
+        with m.If(self.report & ~(wishes["report"] & (self.reason == Reason.REPEATED))):
             m.d.sync += reason.eq(self.reason)
         with m.If(self.hello):
             m.d.sync += [wishes["ask"].eq(0), wishes["report"].eq(0)]

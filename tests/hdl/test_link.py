@@ -154,7 +154,7 @@ def test_frames_are_answered_and_every_step_is_said(model, length):
     assert model.counters["answered"] == len(frames)
 
 
-def test_whatever_is_refused_is_reported_with_its_reason_and_counted(model):
+def test_whatever_is_refused_is_reported_with_its_reason_and_counted(link_model):
     whole = chunk(0, 0, FRAMES[0][:4])
     spoilt = bytearray(whole)
     spoilt[5] ^= 1
@@ -164,16 +164,19 @@ def test_whatever_is_refused_is_reported_with_its_reason_and_counted(model):
                         encode(Packet(Kind.HELLO, 0, b"abc")), encode(Packet(Kind.HELLO, 0, b"abcde")),
                         encode(Packet(7, 1, b"")), encode(Packet(Kind.RESULT, 0, bytes(12))),
                         chunk(0, 0, bytes(SIZE + 1)), chunk(0, 0, bytes(3 * SIZE))],
-        Reason.ORDER: [chunk(1, 0, b"a"), chunk(0, 1, b"a"), chunk(0, 256, b"a"), chunk(255, 0, FRAMES[0])],
+        Reason.ORDER: [chunk(1, 0, b"a"), chunk(0, 1, b"a"), chunk(0, 256, b"a"), chunk(127, 0, FRAMES[0])],
+        Reason.REPEATED: [chunk(255, 0, FRAMES[0]), chunk(255, 2, b"ab")],
     }
     for reason, refused in cases.items():
+        model = link_model(SIZE, answer, IDENTITY, window=51)
         say = hello() + b"".join(each + b"\x7e" * 12 for each in refused) + ASK
         expected = model.feed(say)
         got = packets(talk(Board(), say))
         assert got[:-1] == expected[:-1]
         assert [packet[1] for packet in got[1:-1]] == [reason] * len(refused)
-        counters = dict.fromkeys(model.counters, 0) | {reason.name.lower(): len(refused)}
-        assert [got[-1][5 + 2 * k] for k in range(7)] == list(counters.values())
+        name = "order" if reason == Reason.REPEATED else reason.name.lower()
+        assert got[-1] == expected[-1]
+        assert model.counters == dict.fromkeys(model.counters, 0) | {name: len(refused)}
 
 
 def test_a_byte_without_a_stop_bit_spoils_its_packet(model):
