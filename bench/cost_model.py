@@ -27,7 +27,7 @@ from rich.table import Table
 from scipy.optimize import nnls
 
 from gatewright.boards.cost import measured_numbers
-from gatewright.boards.family import FAMILIES, Family
+from gatewright.boards.family import FAMILIES, FITTED, Family
 from gatewright.boards.synthesis import resources
 from gatewright.compiler.emit import Memories, convert
 
@@ -264,7 +264,7 @@ def show(each: Points, coefficients: dict[str, float], held_out: np.ndarray, con
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.cost_model", description=__doc__.splitlines()[0])
-    parser.add_argument("--families", default=",".join(FAMILIES), help="comma-separated")
+    parser.add_argument("--families", default=",".join(FITTED), help="comma-separated")
     parser.add_argument("--kinds", default=",".join(SAMPLES), help="comma-separated; memory is always among them")
     parser.add_argument("--write", action="store_true", help=f"write {MODEL.name}")
     parser.add_argument("--show", metavar="KIND,…", help="list the samples of kinds")
@@ -284,7 +284,7 @@ def main() -> None:
         if options.show:
             show(points[options.show], coefficients[options.show], held_out[options.show], console)
     if options.write:
-        if set(kinds) != set(SAMPLES) or set(families) != set(FAMILIES):
+        if set(kinds) != set(SAMPLES) or set(families) != set(FITTED):
             parser.error("--write needs all families and kinds")
         counts.forget_others()
         content = {"made_by": "python -m bench.cost_model --write", "yosys": importlib.metadata.version("pyosys"),

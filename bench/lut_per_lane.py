@@ -32,7 +32,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from gatewright.boards.family import FAMILIES
+from gatewright.boards.family import FAMILIES, FITTED
 from gatewright.boards.synthesis import Resources, resources
 from gatewright.hdl.dot import LANES
 from gatewright.hdl.mvu import MatrixVectorParameters, MatrixVectorUnit
@@ -140,7 +140,7 @@ def units(options: argparse.Namespace, families: list[str], lanes: list[int], co
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.lut_per_lane", description=__doc__.splitlines()[0])
     parser.add_argument("--lanes", default="8,16,32,64,128,256", help="comma-separated")
-    parser.add_argument("--families", default=",".join(FAMILIES), help="comma-separated")
+    parser.add_argument("--families", default=",".join(FITTED), help="comma-separated")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every count there")
     parser.add_argument("--lane", choices=LANES, help="measure matrix-vector units with this kind of lane")
     parser.add_argument("--weights", default="int4", help="of --lane")

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import UserError
 from .device import REFERENCE
 from .family import FAMILIES, Family
 from .features import describe
@@ -87,6 +88,7 @@ class CostModel:
     coefficients: dict[str, dict[str, float]]
     errors: dict[str, Any]
     yosys: str
+    stands_for: Family | None = None
 
     def needs(self, unit: Unit) -> np.ndarray:
         """Lookup tables, half memory blocks and multipliers: int64 ``[..., 3]`` for numbers of shape ``[...]``.
@@ -120,7 +122,10 @@ class CostModel:
     def accuracy(self) -> str:
         """How far estimates of lookup tables were off, for people."""
         median, most = (100 * self.errors[name] for name in ("median", "p90"))
-        return f"model, held-out error {median:.0f} % median, {most:.0f} % at 90 %"
+        said = f"model, held-out error {median:.0f} % median, {most:.0f} % at 90 %"
+        if self.stands_for is None:
+            return said
+        return f"{self.family.name}'s {said}, on its own family; none is fitted for {self.stands_for.name}"
 
 
 @lru_cache
@@ -131,6 +136,23 @@ def _content() -> dict[str, Any]:
 
 @lru_cache
 def load(family: str) -> CostModel:
-    """The fitted model of a family, by name. Raises ``KeyError`` if there is no such family."""
-    fitted = _content()["families"][FAMILIES[family].name]
-    return CostModel(FAMILIES[family], fitted["coefficients"], fitted["errors"]["luts"], _content()["yosys"])
+    """The model that estimates a family, by name: the one fitted for it, or that of the family nearest to it.
+
+    Raises
+    ------
+    KeyError
+        If there is no such family.
+    UserError
+        If none comes near it.
+    """
+    asked = FAMILIES[family]
+    if asked.priced_as == "":
+        raise UserError(f"costs in {asked.title} are not estimated", remedy=f"say one of {', '.join(_priced())}")
+    model = FAMILIES[asked.priced_as or asked.name]
+    fitted = _content()["families"][model.name]
+    return CostModel(model, fitted["coefficients"], fitted["errors"]["luts"], _content()["yosys"],
+                     None if model is asked else asked)
+
+
+def _priced() -> list[str]:
+    return [name for name, family in FAMILIES.items() if family.priced_as != ""]

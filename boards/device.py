@@ -1,12 +1,12 @@
-"""Devices: what the well-known FPGAs hold, as data; a name here is a budget and a family on the command line."""
+"""Devices: what the well-known FPGAs hold, as data; a name is a budget and a family on the command line."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .family import ECP5, ICE40, XC7, Family
+from .family import ECP5, GATEMATE, GOWIN, ICE40, MACHXO2, NEXUS, XC7, Family
 
-__all__ = ["BOARDS", "DEVICES", "REFERENCE", "UNLIMITED", "Budget", "Device", "find"]
+__all__ = ["DEVICES", "REFERENCE", "UNLIMITED", "Budget", "Device"]
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,9 @@ class Device:
         return Budget(self.luts, self.block_rams, self.dsps)
 
 
-# Lattice FPGA-DS-02008 (UltraPlus), FPGA-DS-02029 (LP/HX), FPGA-DS-02012 (ECP5); Xilinx DS180, DS190.
+# Lattice FPGA-DS-02008 (UltraPlus), FPGA-DS-02029 (LP/HX), FPGA-DS-02012 (ECP5), FPGA-DS-02049 (CrossLink-NX),
+# FPGA-DS-02056 (MachXO2); Gowin DS117 (GW1NR), DS226 (GW2AR); Cologne Chip DS1001 (two lookup tables in each of 20,480
+# elements; memories of 40 kbit, which are halved for 20 kbit); Xilinx DS180, DS190.
 DEVICES: dict[str, Device] = {device.name: device for device in (
     Device("hx1k", ICE40, 1280, 16, 0),
     Device("up5k", ICE40, 5280, 30, 8),
@@ -70,6 +72,12 @@ DEVICES: dict[str, Device] = {device.name: device for device in (
     Device("ecp5-25f", ECP5, 24288, 56, 28),
     Device("ecp5-45f", ECP5, 43848, 108, 72),
     Device("ecp5-85f", ECP5, 83640, 208, 156),
+    Device("gw1nr-9", GOWIN, 8640, 26, 20),
+    Device("gw2ar-18", GOWIN, 20736, 46, 48),
+    Device("ccgm1a1", GATEMATE, 40960, 32, 0),
+    Device("lifcl-17", NEXUS, 13824, 24, 24),
+    Device("lifcl-40", NEXUS, 32256, 84, 56),
+    Device("lcmxo2-7000", MACHXO2, 6864, 26, 0),
     Device("xc7a35t", XC7, 20800, 50, 90),
     Device("xc7a100t", XC7, 63400, 135, 240),
     Device("xc7z010", XC7, 17600, 60, 80),
@@ -77,27 +85,7 @@ DEVICES: dict[str, Device] = {device.name: device for device in (
 )}
 """Every device, by name."""
 
-BOARDS: dict[str, str] = {
-    "icestick": "hx1k",
-    "icebreaker": "up5k",
-    "upduino": "up5k",
-    "colorlight-i5": "ecp5-25f",
-    "ulx3s-25f": "ecp5-25f",
-    "ulx3s-45f": "ecp5-45f",
-    "ulx3s-85f": "ecp5-85f",
-    "arty-a7-35": "xc7a35t",
-    "arty-a7-100": "xc7a100t",
-    "zybo-z7-10": "xc7z010",
-    "pynq-z1": "xc7z020",
-    "pynq-z2": "xc7z020",
-}
-"""The device on each board that people have."""
-
 REFERENCE: dict[str, Device] = {family: DEVICES[name] for family, name in
                                 (("ice40", "up5k"), ("ecp5", "ecp5-25f"), ("xc7", "xc7a35t"))}
-"""The device of each family whose ratios say what a memory block or a multiplier is worth in lookup tables."""
+"""Of each family with a cost model, the device whose ratios say what a memory block or multiplier is worth in LUTs."""
 
-
-def find(name: str) -> Device | None:
-    """The device of that name, or on the board of that name; None if there is neither."""
-    return DEVICES.get(BOARDS.get(name, name))

@@ -9,10 +9,12 @@ from __future__ import annotations
 import importlib.util
 import json
 import math
+import re
 import subprocess
 import sys
 import tempfile
 from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -20,7 +22,7 @@ from pathlib import Path
 from ..errors import UserError
 from .family import Family
 
-__all__ = ["Resources", "resources"]
+__all__ = ["Resources", "count", "resources", "synthesise"]
 
 # What the process runs: every further argument is a Yosys command.
 _DRIVER = """
@@ -42,6 +44,9 @@ class Resources:
     - iCE40: a carry and the lookup table of the same adder bit share a logic cell and are one. A carry without such a
       table takes a cell, and so does a signal's way into a chain, or out of it. nextpnr's packer counts the same.
     - ECP5: each CCU2C is two. (nextpnr adds up to four to every chain, for the ways in and out.)
+    - Gowin: an ALU takes the place of a lookup table. GateMate: an adder takes half an element, as a table does; one
+      of N x M bits takes as many halves as it has quarters of products. Nexus, MachXO2: two, as on ECP5.
+    - generic gates: ``luts`` counts gates of two inputs, inverters and multiplexers.
     - 7 series: each used position of a CARRY4 has a lookup table in front of it. Where that is none of the netlist's,
       because a constant or a plain signal enters there, it is one more. Pairs of small tables with common inputs,
       which a placer can put into one, are counted as two.
@@ -83,6 +88,28 @@ def resources(sources: list[Path], top: str, family: Family, *, log: Path | None
     UserError
         If pyosys is not installed, a file is missing, or Yosys fails; the message names the log.
     """
+    with tempfile.TemporaryDirectory(prefix="gatewright-synthesis-") as folder:
+        netlist = Path(folder) / "netlist.json"
+        module, version = synthesise(sources, top, f"{family.synth} -top {top}", netlist, log=log, target=family.name)
+    return count(module, family, version)
+
+
+def synthesise(sources: Sequence[Path], top: str, command: str, netlist: Path, *, log: Path | None = None,
+               target: str = "", passing: bool = False) -> tuple[dict, str]:
+    """Run a Yosys command (with those after it, each on a line) on Verilog files; write the netlist as JSON.
+
+    The log of a failure is kept elsewhere if the place of ``log`` is ``passing``, as it is without a ``log``.
+
+    Returns
+    -------
+    (module, version)
+        ``top`` as Yosys' ``write_json`` puts it, and the version of Yosys.
+
+    Raises
+    ------
+    UserError
+        As :func:`resources`.
+    """
     if importlib.util.find_spec("pyosys") is None:
         raise UserError("the Python package 'pyosys', which holds Yosys, is not installed",
                         remedy="install it with 'pip install pyosys'")
@@ -96,39 +123,38 @@ def resources(sources: list[Path], top: str, family: Family, *, log: Path | None
         raise UserError(f"no Verilog files to synthesise for {top}")
 
     with tempfile.TemporaryDirectory(prefix="gatewright-synthesis-") as folder:
-        netlist = Path(folder) / "netlist.json"
         printed = Path(folder) / "yosys.log" if log is None else Path(log)
         # Amaranth names a field of a port like a bit of it, "o__payload[0]". Yosys trips over such names when ABC9's
         # netlist comes back ("Assert `count_id(wire->name) == 0' failed"), so they are made private.
         commands = [*(f'read_verilog "{source}"' for source in sources), "rename -hide w:*]",
-                    f"{family.synth} -top {top}", f'write_json "{netlist}"']
+                    *command.splitlines(), f'write_json "{netlist.resolve()}"']
         with printed.open("w", encoding="utf-8") as stream:
             run = subprocess.run([sys.executable, "-c", _DRIVER, *commands], stdin=subprocess.DEVNULL, stdout=stream,
                                  stderr=subprocess.STDOUT, cwd=sources[0].parent, check=False)
         status = run.returncode
         if status or not netlist.is_file():
-            raise _failure(printed, log, top, family, status)
-        content = json.loads(netlist.read_text(encoding="utf-8"))
-    return _count(content["modules"][top], family, content["creator"].split()[1])
+            raise _failure(printed, None if passing else log, top, target, status)
+    content = json.loads(netlist.read_text(encoding="utf-8"))
+    return content["modules"][top], content["creator"].split()[1]
 
 
-def _failure(printed: Path, log: Path | None, top: str, family: Family, status: int) -> UserError:
+def _failure(printed: Path, log: Path | None, top: str, target: str, status: int) -> UserError:
     text = printed.read_text(encoding="utf-8", errors="replace")
     if log is None:
         # The temporary folder is about to go; the log must outlive it.
-        with tempfile.NamedTemporaryFile("w", prefix=f"gatewright-{top}-{family.name}-", suffix=".log",
+        with tempfile.NamedTemporaryFile("w", prefix=f"gatewright-{top}-{target}-", suffix=".log",
                                          encoding="utf-8", delete=False) as kept:
             kept.write(text)
         log = Path(kept.name)
     errors = [line for line in text.splitlines() if "ERROR" in line]
     reason = errors[-1].strip() if errors else f"it ended with status {status}"
-    return UserError(f"Yosys could not synthesise {top} for {family.name}: {reason}", remedy=f"its log is {log}")
+    return UserError(f"Yosys could not synthesise {top} for {target}: {reason}", remedy=f"its log is {log}")
 
 
-def _count(module: dict, family: Family, version: str) -> Resources:
+def count(module: dict, family: Family, version: str) -> Resources:
     """Count a flat netlist, the module as Yosys' ``write_json`` puts it."""
-    # What begins with a dollar sign is Yosys' own, such as notes on where a flattened module was.
-    cells = Counter(cell["type"] for cell in module["cells"].values() if not cell["type"].startswith("$"))
+    # What begins with a dollar sign and no underscore is Yosys' own, such as notes on where a flattened module was.
+    cells = Counter(cell["type"] for cell in module["cells"].values() if not re.match(r"\$(?!_)", cell["type"]))
 
     def starting(names) -> int:
         return sum(number for cell, number in cells.items() if cell.startswith(tuple(names)))
@@ -138,7 +164,7 @@ def _count(module: dict, family: Family, version: str) -> Resources:
     return Resources(
         luts=luts,
         carries=cells[family.carry_cell],
-        luts_total=luts + (_CARRY_LUTS[family.name](module) if cells[family.carry_cell] else 0),
+        luts_total=luts + _CARRY_LUTS[family.name](module),
         registers=starting(family.register_cells),
         block_rams=math.ceil(blocks),
         dsps=starting(family.dsp_cells),
@@ -201,8 +227,16 @@ def _ice40_carry_luts(module: dict) -> int:
     return extra
 
 
-def _ecp5_carry_luts(module: dict) -> int:
-    return 2 * len(_of_type(module, "CCU2C"))
+def _two_each(cell: str) -> Callable[[dict], int]:
+    return lambda module: 2 * len(_of_type(module, cell))
+
+
+def _gatemate_carry_luts(module: dict) -> int:
+    products = 0
+    for multiplier in _of_type(module, "CC_MULT"):
+        a, b = (len(multiplier["connections"][port]) for port in "AB")
+        products += 2 * -(-a // 2) * -(-b // 2)
+    return len(_of_type(module, "CC_ADDF")) + products
 
 
 def _xc7_carry_luts(module: dict) -> int:
@@ -216,4 +250,13 @@ def _xc7_carry_luts(module: dict) -> int:
     return extra
 
 
-_CARRY_LUTS = {"ice40": _ice40_carry_luts, "ecp5": _ecp5_carry_luts, "xc7": _xc7_carry_luts}
+_CARRY_LUTS: dict[str, Callable[[dict], int]] = {
+    "ice40": _ice40_carry_luts,
+    "ecp5": _two_each("CCU2C"),
+    "gowin": lambda module: len(_of_type(module, "ALU")),
+    "gatemate": _gatemate_carry_luts,
+    "nexus": _two_each("CCU2"),
+    "machxo2": _two_each("CCU2D"),
+    "xc7": _xc7_carry_luts,
+    "asic": lambda module: 0,
+}

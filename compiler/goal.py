@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..boards.device import BOARDS, DEVICES, UNLIMITED, Budget, find
+from ..boards.catalogue import BOARDS, find
+from ..boards.device import DEVICES, UNLIMITED, Budget
 from ..boards.family import FAMILIES
 from ..errors import UserError
 from .folding import cycles_for

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatewright.boards import cost
+from gatewright.boards.catalogue import BOARDS, find
 from gatewright.boards.cost import Cost
-from gatewright.boards.device import BOARDS, DEVICES, Budget, find
-from gatewright.boards.family import FAMILIES
+from gatewright.boards.device import DEVICES, Budget
+from gatewright.boards.family import FAMILIES, FITTED
 from gatewright.boards.features import DESCRIPTIONS, describe
 from gatewright.boards.features_moves import window
 from gatewright.boards.features_points import regrouped
@@ -20,6 +21,7 @@ from gatewright.boards.features_rows import Layer, matrix_vector
 from gatewright.boards.memory import RULES, Memory, fit
 from gatewright.boards.numbers import Unit
 from gatewright.boards.synthesis import resources
+from gatewright.errors import UserError
 from gatewright.hdl.concat import ConcatParameters
 from gatewright.hdl.fifo import FifoParameters
 from gatewright.hdl.mvu import MatrixVectorParameters, MatrixVectorUnit
@@ -29,7 +31,7 @@ from gatewright.hdl.threshold import ThresholdParameters, ThresholdUnit
 from gatewright.hdl.width import WidthParameters
 from gatewright.hdl.window import WindowParameters
 
-families = pytest.mark.parametrize("family", FAMILIES)
+families = pytest.mark.parametrize("family", FITTED)
 
 
 # Measured with Yosys 0.70: (words, bits, written) and whole blocks, a half for a RAMB18.
@@ -112,8 +114,8 @@ def test_a_layer_with_many_folds_at_once_costs_what_each_costs(weights, options)
 def test_products_take_multipliers_where_a_family_has_them():
     weights = np.arange(-100, 100).reshape(10, 20)
     p = MatrixVectorParameters(weights, 2, 5, input=IntType(8))
-    assert {family: cost.load(family).cost(p, 8).dsps for family in FAMILIES} == {"ice40": 0, "ecp5": 10, "xc7": 10}
-    luts = {family: cost.load(family).cost(p, 8).luts for family in FAMILIES}
+    assert {family: cost.load(family).cost(p, 8).dsps for family in FITTED} == {"ice40": 0, "ecp5": 10, "xc7": 10}
+    luts = {family: cost.load(family).cost(p, 8).luts for family in FITTED}
     assert luts["ice40"] > 4 * luts["ecp5"]
 
 
@@ -177,7 +179,8 @@ def test_devices_are_found_by_their_name_and_by_their_boards():
     assert find("up5k").budget == Budget(5280, 30, 8)
     assert find("icebreaker") is find("up5k")
     assert find("abacus") is None
-    assert set(BOARDS.values()) <= set(DEVICES)
+    assert find("tang-nano-20k").budget == Budget(20736, 46, 48)
+    assert all(board.device is DEVICES[board.device.name] for board in BOARDS.values())
     for name in (*BOARDS, *DEVICES):
         assert not set(name) - set(string.ascii_lowercase + string.digits + "-")
 
@@ -202,3 +205,17 @@ def test_a_pool_of_all_taps_at_once_grows_with_its_tree(family, kind, entering):
         return cost.load(family).cost(p, entering.bits).luts
 
     assert luts(4, 8) < luts(9, 8) < luts(9, 16) < luts(25, 16)
+
+
+@pytest.mark.parametrize("family", [name for name in FAMILIES if name not in FITTED and name != "asic"])
+def test_a_family_without_a_model_is_estimated_with_the_nearest_ones_and_says_so(family):
+    p = WidthParameters(12, 4, 3)
+    model = cost.load(family)
+    assert model.cost(p, 4) == cost.load("ecp5").cost(p, 4)
+    assert re.fullmatch(rf"ecp5's model, held-out error .*, on its own family; none is fitted for {family}",
+                        model.accuracy)
+
+
+def test_gates_are_not_estimated():
+    with pytest.raises(UserError, match=r"^costs in generic gates are not estimated; say one of ice40, ecp5, "):
+        cost.load("asic")

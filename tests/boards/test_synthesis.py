@@ -6,9 +6,11 @@ import re
 
 import pytest
 
-from gatewright.boards.family import ECP5, FAMILIES, ICE40, XC7
+from gatewright.boards.family import ASIC, ECP5, FAMILIES, GATEMATE, GOWIN, ICE40, XC7
 from gatewright.boards.synthesis import resources
 from gatewright.errors import UserError
+
+FPGAS = {name: family for name, family in FAMILIES.items() if family is not ASIC}
 
 families = pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES)
 
@@ -66,12 +68,13 @@ def test_a_field_named_like_a_bit_of_its_port_is_no_obstacle(family, tmp_path):
     assert resources([source], "fields", family).registers == 8
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", FPGAS)
 def test_counts_the_whole_hierarchy(counted, name):
-    # One flip-flop a bit of the sum; 32 kbit in blocks of 4, of 18 (here 1,024 x 18) and of 36 kbit.
+    # One flip-flop a bit of the sum; 32 kbit in blocks of 4, of 9, of 18 (here 1,024 x 18), of 36 and of 40 kbit.
     got = counted[name]
     assert (got.registers, got.dsps) == (17, 0)
-    assert got.block_rams == {"ice40": 8, "ecp5": 2, "xc7": 1}[name]
+    assert got.block_rams == {"ice40": 8, "ecp5": 2, "xc7": 1, "gowin": 2, "gatemate": 1, "nexus": 2,
+                               "machxo2": 4}[name]
     # 16 bits and a carry-out, with what each family's chains need besides.
     assert 16 <= got.luts_total <= 20
     assert got.cells[FAMILIES[name].carry_cell] == got.carries
@@ -117,7 +120,26 @@ def test_xc7_carry_stands_behind_tables(tmp_path):
     assert (got.luts, got.carries, got.luts_total) == (8, 3, 9)
 
 
-@families
+def test_gates_hold_memories_and_carries_too(counted):
+    # 16 kbit of a table whose words share most gates; 16 bits that the memory's port gives, 17 of the sum.
+    got = counted["asic"]
+    assert (got.registers, got.block_rams, got.dsps, got.carries) == (33, 0, 0, 0)
+    assert got.luts == got.luts_total == sum(number for cell, number in got.cells.items() if "DFF" not in cell)
+
+
+def test_gowin_and_gatemate_add_in_the_place_of_a_table(tmp_path):
+    text = "module unit(input [7:0] a, b, output [8:0] y); assign y = a + b; endmodule"
+    assert [count(tmp_path, text, family).luts_total for family in (GOWIN, GATEMATE)] == [9, 9]
+
+
+def test_gatemate_multiplies_in_its_elements(tmp_path):
+    text = "module unit(input [7:0] a, b, output [15:0] y); assign y = a * b; endmodule"
+    got = count(tmp_path, text, GATEMATE)
+    # With a sign, nine bits: two halves of an element for each two bits of one factor and two of the other.
+    assert (got.cells["CC_MULT"], got.luts_total, got.dsps) == (1, 2 * 5 * 5, 0)
+
+
+@pytest.mark.parametrize("family", FPGAS.values(), ids=FPGAS)
 def test_no_carry_no_difference(tmp_path, family):
     got = count(tmp_path, "module unit(input a, b, c, output y); assign y = a ^ b & c; endmodule", family)
     assert (got.luts, got.luts_total, got.carries, got.registers, got.block_rams, got.dsps) == (1, 1, 0, 0, 0, 0)

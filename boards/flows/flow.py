@@ -1,0 +1,47 @@
+"""What a flow is: how a family's tools are called, and where their reports say what was used."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from ..board import Board, Pin
+from ..family import Family
+
+__all__ = ["Flow"]
+
+
+class Flow:
+    """From Verilog to a bitstream on one family. A file of this folder holds each; nothing here runs anything.
+
+    ``router`` and ``packer`` are the tools' names, "" where there is none; ``constraints_end`` and ``bitstream_end``
+    are how their files' names end. ``cells`` says which rows of nextpnr's report count as what: LUTs, block RAMs and
+    DSPs, each row with its weight.
+    """
+
+    family: ClassVar[Family]
+    router: ClassVar[str] = ""
+    packer: ClassVar[str] = ""
+    constraints_end: ClassVar[str]
+    bitstream_end: ClassVar[str] = ""
+    cells: ClassVar[dict[str, dict[str, float]]] = {}
+
+    def synthesis(self, board: Board, top: str) -> str:
+        """Yosys' commands, one a line. Pads are put in; hierarchy is flattened, with names that tell of it."""
+        raise NotImplementedError
+
+    def constraints(self, board: Board, ports: Mapping[str, Pin]) -> str:
+        """The text that says which pin each port of the top module is."""
+        raise NotImplementedError
+
+    def place(self, board: Board, top: str) -> list[str]:
+        """Arguments for the router, but for those that all families share (netlist, clock, seed, report)."""
+        raise NotImplementedError
+
+    def pack(self, board: Board, top: str) -> list[str]:
+        """Arguments for the packer, which turns what the router wrote into a bitstream."""
+        raise NotImplementedError
+
+    def extras(self, board: Board, top: str, sources: list[str], clock_mhz: float) -> dict[str, str]:
+        """Further files for tools that pip cannot install, by name."""
+        return {}

@@ -1,0 +1,61 @@
+"""Tools that come with pip, each run in a process of its own that ends when ours does, however ours ends."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..errors import UserError
+
+__all__ = ["check", "run", "version"]
+
+# The process watches its parent, so that nothing is left running when that is killed.
+_DRIVER = """
+import importlib.metadata, os, sys, threading, time
+
+def watch(parent):
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)
+
+threading.Thread(target=watch, args=(int(sys.argv[1]),), daemon=True).start()
+script = next(iter(importlib.metadata.entry_points(group="console_scripts", name=sys.argv[2])))
+sys.argv = sys.argv[2:]
+sys.exit(script.load()())
+"""
+
+
+def _script(tool: str) -> importlib.metadata.EntryPoint | None:
+    return next(iter(importlib.metadata.entry_points(group="console_scripts", name=tool)), None)
+
+
+def check(tools: Sequence[str]) -> None:
+    """Raise ``UserError`` unless each of the tools is installed."""
+    for tool in tools:
+        if _script(tool) is None:
+            raise UserError(f"the tool {tool} is not installed", remedy="install it with pip install 'gatewright[pnr]'")
+
+
+def version(tool: str) -> str:
+    """The version of the package that brings a tool."""
+    script = _script(tool)
+    return "" if script is None or script.dist is None else script.dist.version
+
+
+def run(tool: str, arguments: Sequence[str], folder: Path, log: Path) -> int:
+    """Run a tool in a folder, with all that it prints in a log; its exit status.
+
+    Raises
+    ------
+    UserError
+        If the tool is not installed.
+    """
+    check([tool])
+    with log.open("a", encoding="utf-8") as stream:
+        done = subprocess.run([sys.executable, "-c", _DRIVER, str(os.getpid()), tool, *arguments], cwd=folder,
+                              stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT, check=False)
+    return done.returncode

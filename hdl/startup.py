@@ -1,0 +1,92 @@
+"""What a board's top needs around a design: a reset until the clock is good, and a lamp that shows activity."""
+
+from __future__ import annotations
+
+from amaranth.hdl import *
+from amaranth.lib import wiring
+from amaranth.lib.cdc import FFSynchronizer
+from amaranth.lib.wiring import In, Out
+
+__all__ = ["Lamp", "PowerOnReset"]
+
+
+class PowerOnReset(wiring.Component):
+    """Up from power-on until ``good`` has been up for ``cycles`` in a row, and again whenever it falls.
+
+    Nothing here is reset itself: it starts as the device's configuration leaves it.
+
+    Members
+    -------
+    good : In(1)
+        The clock can be relied upon; asynchronous.
+    rst : Out(1)
+        The reset for everything else in the domain.
+
+    Raises
+    ------
+    ValueError
+        If ``cycles`` is not positive.
+    """
+
+    def __init__(self, cycles: int):
+        if not isinstance(cycles, int) or cycles < 1:
+            raise ValueError(f"cycles must be a positive integer, not {cycles!r}")
+        self._cycles = cycles
+        super().__init__({"good": In(1), "rst": Out(1)})
+
+    @property
+    def cycles(self) -> int:
+        """Cycles for which the clock must have been good."""
+        return self._cycles
+
+    def elaborate(self, platform):
+        m = Module()
+        good = Signal()
+        m.submodules.good = FFSynchronizer(self.good, good)
+        waited = Signal(range(self._cycles + 1), reset_less=True)
+        reset = Signal(init=1, reset_less=True)
+        with m.If(~good):
+            m.d.sync += waited.eq(0)
+        with m.Elif(waited != self._cycles):
+            m.d.sync += waited.eq(waited + 1)
+        m.d.sync += reset.eq(~good | (waited != self._cycles))
+        m.d.comb += self.rst.eq(reset)
+        return m
+
+
+class Lamp(wiring.Component):
+    """Lit from the cycle after ``active`` until ``cycles`` after it was last seen.
+
+    Members
+    -------
+    active : In(1)
+        Something happens.
+    lit : Out(1)
+        Long enough for an eye.
+
+    Raises
+    ------
+    ValueError
+        If ``cycles`` is not positive.
+    """
+
+    def __init__(self, cycles: int):
+        if not isinstance(cycles, int) or cycles < 1:
+            raise ValueError(f"cycles must be a positive integer, not {cycles!r}")
+        self._cycles = cycles
+        super().__init__({"active": In(1), "lit": Out(1)})
+
+    @property
+    def cycles(self) -> int:
+        """How long it stays lit."""
+        return self._cycles
+
+    def elaborate(self, platform):
+        m = Module()
+        left = Signal(range(self._cycles + 1))
+        with m.If(self.active):
+            m.d.sync += left.eq(self._cycles)
+        with m.Elif(left != 0):
+            m.d.sync += left.eq(left - 1)
+        m.d.comb += self.lit.eq(left != 0)
+        return m
