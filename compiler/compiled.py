@@ -102,13 +102,14 @@ def compile_model(model: Model, *, folding: Sequence[Choice] | str | None = None
                   clock: float = 50.0, top1: bool = False, lut: int = 4, memory: str = "rom",
                   multiplier: tuple[int, int] | None = None, depths: Sequence[int] | None = None,
                   lanes: Sequence[str | None] | None = None, engine: str = "auto",
-                  balance: bool | None = None, pipeline: str | Sequence[int] | None = None) -> Compiled:
+                  balance: bool | None = None, pipeline: str | Sequence[int] | None = None,
+                  slices: Sequence[str] = ()) -> Compiled:
     """As :func:`.design.compile`; ``depths`` are those of :attr:`.Dataflow.sized`, if known, else they are found.
 
     ``lut`` and ``multiplier`` are the target's, as of ``lower``. A ``folding`` is taken as it is, with ``lanes`` as of
     ``lower``; without one, those that reach the ``goal``, if that asks for anything, on the engines that ``engine``
     allows (``engine.allowed``), with rows of sparse engines in ``balance`` as of ``engine.balanced``. ``pipeline`` is a
-    degree for each layer, or what :func:`.pipelining.parse` reads.
+    degree for each layer, or what :func:`.pipelining.parse` reads; ``slices`` are as of ``lower``.
     """
     check_clock(clock)
     if lut not in (4, 6):
@@ -136,11 +137,12 @@ def compile_model(model: Model, *, folding: Sequence[Choice] | str | None = None
     graph = prepared(graph, folds)
     dataflow = lower(graph, folds, lut=lut, memory=memory, multiplier=multiplier, lanes=lanes)
     pipelines = pipelining.parse(pipeline, dataflow)
-    if any(pipelines):
-        dataflow = lower(graph, folds, lut=lut, memory=memory, multiplier=multiplier, lanes=lanes, pipelines=pipelines)
+    if any(pipelines) or slices:
+        dataflow = lower(graph, folds, lut=lut, memory=memory, multiplier=multiplier, lanes=lanes, pipelines=pipelines,
+                         slices=slices)
     dataflow = size(dataflow) if depths is None else dataflow.with_depths(depths)
     return Compiled(model, graph, dataflow, tuple(folds), clock, lut, top1, memory, multiplier, goal,
-                    lanes=tuple(lanes or [None] * len(folds)), pipelines=pipelines)
+                    lanes=tuple(lanes or [None] * len(folds)), pipelines=pipelines, slices=tuple(slices))
 
 
 def _graph(model: Model, memory: str, top1: bool) -> Graph:
@@ -153,7 +155,8 @@ class Compiled:
     """A model mapped to hardware: what verification, build folder and report work on. Users meet it as ``Design``.
 
     ``goal`` is what was asked for, if anything was, and ``status`` how good the folding found for it is (``solve``).
-    ``lanes`` are each layer's kind, ``pipelines`` each layer's degree of pipelining, as of ``lower``.
+    ``lanes`` are each layer's kind, ``pipelines`` each layer's degree of pipelining, ``slices`` the units with a
+    register slice behind them, as of ``lower``.
     """
 
     model: Model
@@ -169,6 +172,7 @@ class Compiled:
     status: str | None = None
     lanes: tuple[str | None, ...] = ()
     pipelines: tuple[int, ...] = ()
+    slices: tuple[str, ...] = ()
 
     @cached_property
     def estimate(self) -> Estimate | None:
@@ -235,7 +239,7 @@ class Compiled:
         if works != self.works:
             raise UserError("has other layers", where=model.name, remedy=remedy)
         other = lower(graph, self.folds, lut=self.lut, memory=self.memory, multiplier=self.multiplier, lanes=self.lanes,
-                      pipelines=self.pipelines)
+                      pipelines=self.pipelines, slices=self.slices)
         if [stage.name for stage in self.dataflow.stages] != [stage.name for stage in other.stages]:
             raise UserError("needs other units", where=model.name, remedy=remedy)
         words = {}

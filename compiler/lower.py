@@ -41,7 +41,7 @@ def prepared(graph: Graph, folds: Sequence[Choice]) -> Graph:
 
 def lower(graph: Graph, folds: Sequence[Choice], *, lut: int = 4, memory: str = "rom",
           multiplier: tuple[int, int] | None = None, lanes: Sequence[str | None] | None = None,
-          pipelines: Sequence[int] | None = None) -> Dataflow:
+          pipelines: Sequence[int] | None = None, slices: Sequence[str] = ()) -> Dataflow:
     """Lower a graph, one fold for each Dense node in order. FIFOs get depth 2, buffers the least that works.
 
     Parameters
@@ -57,6 +57,8 @@ def lower(graph: Graph, folds: Sequence[Choice], *, lut: int = 4, memory: str = 
         there is nothing else.
     pipelines
         For each Dense node how far its unit is pipelined, a degree of ``hdl.pipeline``; 0 for all, if there is nothing.
+    slices
+        Units behind which a FIFO cuts the paths to and from the next unit.
 
     Raises
     ------
@@ -73,7 +75,7 @@ def lower(graph: Graph, folds: Sequence[Choice], *, lut: int = 4, memory: str = 
     works = [work_of(graph, layer) for layer in layers]
     _check_folds(layers, works, folds, memory)
     interval = max(map(layer_cycles, layers, works, folds))
-    lowering = Lowering(graph, interval, lut, memory, multiplier)
+    lowering = Lowering(graph, interval, lut, memory, multiplier, slices)
     lowering.begin(folds[0])
     remaining = iter(zip(folds, lanes or [None] * len(folds), pipelines or [0] * len(folds), strict=True))
     for node in graph.nodes:

@@ -30,9 +30,10 @@ __all__ = ["Lowering"]
 class Lowering:
     """The dataflow graph while it grows; ``interval`` is the cycles a frame that the layers' folding allows."""
 
-    def __init__(self, graph: Graph, interval: int, lut: int, memory: str, multiplier: tuple[int, int] | None):
+    def __init__(self, graph: Graph, interval: int, lut: int, memory: str, multiplier: tuple[int, int] | None,
+                 slices: Sequence[str] = ()):
         self.graph, self.interval = graph, interval
-        self.lut, self.memory, self.multiplier = lut, memory, multiplier
+        self.lut, self.memory, self.multiplier, self._slices = lut, memory, multiplier, slices
         self.stages: list[Stage] = []
         self._waiting: dict[str, list[Edge]] = {}
         self._parts: dict[str, Edge] = {}
@@ -150,9 +151,11 @@ class Lowering:
         return self._parts.pop(name, None)
 
     def append(self, name: str, layer: str, parameters: Parameters, inputs: Sequence[Edge], output: Edge) -> Edge:
-        """Add a unit with one output."""
+        """Add a unit with one output, and behind it a register slice if there is to be one."""
         output = replace(output, name=f"{name}_out")
         self.stages.append(Stage(name, layer, parameters, tuple(inputs), (output,)))
+        if name in self._slices:
+            return self.append(f"{name}_slice", layer, FifoParameters(2, output.bits), [output], output)
         return output
 
     def fewest(self, value: Value, options: Sequence[int], *, elements: int | None = None,

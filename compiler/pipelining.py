@@ -9,7 +9,7 @@ from ..hdl.pipeline import DEGREES
 from ..hdl.sparse_parameters import EngineParameters
 from .dataflow import Dataflow
 
-__all__ = ["deeper", "parse"]
+__all__ = ["cut", "deeper", "parse"]
 
 _MOST = len(DEGREES) - 1
 
@@ -48,12 +48,25 @@ def parse(text: str | Sequence[int] | None, dataflow: Dataflow) -> tuple[int, ..
     return tuple(found.values())
 
 
-def deeper(dataflow: Dataflow, pipelines: Sequence[int], units: Sequence[str]) -> tuple[int, ...] | None:
-    """One degree more for each layer whose unit is among ``units``; None where nothing can be shorter."""
+def deeper(dataflow: Dataflow, pipelines: Sequence[int], units: Sequence[str], by: int = 1) -> tuple[int, ...] | None:
+    """``by`` degrees more for each layer whose unit is among ``units``; None where nothing can be shorter."""
     # All degrees of a sparse engine above 0 are one.
-    new = tuple(min(degree + (stage.name in units), 1 if isinstance(stage.parameters, EngineParameters) else _MOST)
+    new = tuple(min(degree + by * (stage.name in units), 1 if isinstance(stage.parameters, EngineParameters) else _MOST)
                 for stage, degree in zip(dataflow.layers, pipelines, strict=True))
     return None if new == tuple(pipelines) else new
+
+
+def cut(dataflow: Dataflow, units: Sequence[str]) -> str | None:
+    """The unit behind which a register slice cuts a path through several ``units``: half of them lie before it.
+
+    None where the path is within one unit, or comes to a place that a FIFO cuts already.
+    """
+    able = {stage.name for stage in dataflow.stages if len(stage.outputs) == 1 and stage.output.name != "o"}
+    path = [stage.name for stage in dataflow.stages if stage.name in units]
+    halves = sorted(range(len(path) - 1), key=lambda place: abs(2 * place - (len(path) - 2)))
+    fifos = {stage.name for stage in dataflow.fifos}
+    return next((path[place] for place in halves
+                 if path[place] in able and not {path[place], path[place + 1]} & fifos), None)
 
 
 def _degree(text: str | int) -> int:

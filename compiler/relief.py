@@ -155,7 +155,8 @@ def _reach(fold: Fold, work: Work, cycles: int) -> Fold:
 def _interval(design: Compiled, folds: Sequence[Choice]) -> tuple[Fraction, str]:
     """The interval with other folds and FIFOs that decouple all units, which is what sized FIFOs keep; its source."""
     dataflow: Dataflow = lower(design.graph, folds, lut=design.lut, memory=design.memory,
-                               multiplier=design.multiplier, lanes=design.lanes, pipelines=design.pipelines)
+                               multiplier=design.multiplier, lanes=design.lanes, pipelines=design.pipelines,
+                               slices=design.slices)
     slowest = Fraction(max(map(pace, dataflow.stages)))
     if 4 * _FRAMES * slowest * len(dataflow.stages) <= WORK:
         ample = dataflow.with_depths([2 * stage.input.words + 4 + depth

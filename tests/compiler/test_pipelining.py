@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import gatewright
-from gatewright.compiler.pipelining import deeper, parse
+from gatewright.compiler.compiled import compile_model
+from gatewright.compiler.pipelining import cut, deeper, parse
 from gatewright.errors import UserError
 from gatewright.hdl.pipeline import DEGREES
 
@@ -74,3 +75,31 @@ def test_what_is_no_degree_is_refused(model, text, message):
     with pytest.raises(UserError) as caught:
         parse(text, compiled(model, None).dataflow)
     assert str(caught.value) == message
+
+
+def test_register_slices_cut_between_units_and_stay_exact(model):
+    plain = compiled(model, "1")
+    folds, units = plain.folds, [stage.name for stage in plain.dataflow.stages]
+    design = gatewright.Design._of(compile_model(model, folding=folds, pipeline=(1, 1), slices=("fc0", "fc0_width")))
+    names = [stage.name for stage in design.dataflow.stages]
+    assert [name for name in names if name not in units] == ["fc0_width_slice", "fc0_slice"]
+    assert names.index("fc0_slice") == names.index("fc0") + 1
+    assert design.prediction.interval == plain.prediction.interval
+    frames = np.random.default_rng(5).choice([-1, 1], size=(30, SIZES[0]))
+    assert design.verify(frames, seed=1).mismatches == 0
+
+
+def test_a_build_folder_remembers_the_slices(model, tmp_path):
+    design = gatewright.Design._of(compile_model(model, folding="3x20,2x6", slices=("fc0",)))
+    again = gatewright.Design.open(design.write(tmp_path / "build"))
+    assert again.slices == ("fc0",)
+    assert again.rtl() == design.rtl()
+
+
+def test_a_path_through_units_is_cut_in_its_middle_but_not_at_a_fifo(model):
+    dataflow = compiled(model, None).dataflow
+    assert [stage.name for stage in dataflow.stages] == ["fc0_width", "fc0_fifo", "fc0", "fc1_width", "fc1_fifo", "fc1"]
+    assert cut(dataflow, ["fc1_width", "fc0"]) == "fc0"
+    assert cut(dataflow, ["fc0"]) is None
+    assert cut(dataflow, ["fc0", "fc0_fifo"]) is None
+    assert cut(dataflow, ["fc0_fifo", "fc0", "fc1_width", "fc1_fifo"]) == "fc0"
