@@ -182,8 +182,11 @@ def verify(
         metavar="fast|unique", help="`unique`: everything undefined at power-up starts at random.")] = "fast",
     waves: Annotated[Path | None, typer.Option(
         metavar="FILE", help="If the RTL differs: waves (FST or VCD) up to the frame that does.")] = None,
+    netlist: Annotated[list[str] | None, typer.Option(
+        metavar="ice40|ecp5", help="Synthesise for this family, too, and prove the netlist on the same frames; may be "
+        "given for several.")] = None,
 ) -> None:
-    """Prove a build on data: QONNX = golden = RTL in Verilator, every integer of every stream, every cycle.
+    """Prove a build on data: QONNX = golden = RTL in Verilator (= netlist), every integer of every stream, every cycle.
 
     Exits 0 when all is equal, 1 when one integer or cycle differs, 2 on bad input; `report.json` records it.
     """
@@ -200,7 +203,7 @@ def verify(
     try:
         with bar("verify") as step:
             verification = design.verify(frame_set.x, frame_set.y, seed=seed, files=folders.rtl_files(folder),
-                                         x_initial=x_initial, waves=waves, progress=step)
+                                         x_initial=x_initial, waves=waves, netlists=netlist or (), progress=step)
     except MismatchError as error:
         if error.verification is not None:
             folders.record(folder, verification=error.verification.to_json())

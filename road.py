@@ -212,6 +212,8 @@ def proven(design: Compiled, verification: Verification, counted: dict[str, dict
         ("cycles under stalls, predicted = measured", f"{verification.stalled_cycles['measured']:,}"),
         ("codes on a tie; frames that plain qonnx decides otherwise by one",
          f"{sum(verification.ties.values()):,}; {plain['frames_parted_by_ties']:,}"),
+        *((f"{family} netlist (Yosys {proof['yosys']}): integers that differ, on {len(proof['boundaries'])} streams",
+           f"{proof['mismatches']}") for family, proof in verification.netlists.items()),
         *((f"LUTs, {family} (Yosys {row['yosys']})", f"{row['luts_total']:,}")
           for family, row in (counted or {}).items()),
     ):

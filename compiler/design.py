@@ -34,7 +34,8 @@ class Design(Compiled):
         seed
             Of the random gaps and stalls.
         options
-            As of :func:`.verify.verify`: ``files``, ``x_initial``, ``waves``, ``progress``.
+            As of :func:`.verify.verify`: ``files``, ``x_initial``, ``waves``, ``netlists``,
+            ``progress``.
 
         Raises
         ------

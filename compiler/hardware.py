@@ -1,7 +1,8 @@
 """The design's RTL in Verilator, held against golden values and against the dataflow engine, word for word.
 
 Every run checks, on every stream between units: the integers of every word, the cycle of every transfer, that no
-word is missing or surplus, that a word once offered stays, and each FIFO's peak occupancy.
+word is missing or surplus, that a word once offered stays, and each FIFO's peak occupancy. A netlist is checked on the
+streams that synthesis has left in it.
 """
 
 from __future__ import annotations
@@ -54,16 +55,39 @@ class Measured:
 
 
 class Hardware:
-    """A design's Verilog, built. ``files`` are the texts that ``compiler.emit`` writes, or what has become of them."""
+    """A design's Verilog, built.
 
-    def __init__(self, dataflow: Dataflow, name: str, files: Mapping[str, bytes], *, x_initial: str = "fast",
-                 waves: bool = False):
+    Parameters
+    ----------
+    files
+        The texts that ``compiler.emit`` writes, or what has become of them.
+    libraries
+        Modules of somebody else's that they use (``sim.sources``).
+    watched
+        The streams between units that are there, and whether with ``ready``; without this, all are. Of one without,
+        the words are compared in the cycles in which the engine has them cross.
+    """
+
+    def __init__(self, dataflow: Dataflow, name: str, files: Mapping[str, bytes], *,
+                 libraries: Mapping[str, bytes] | None = None, watched: Mapping[str, bool] | None = None,
+                 x_initial: str = "fast", waves: bool = False):
         self._dataflow, self._network = dataflow, dataflow.network
         self._sparse = bool(dataflow.sparse)
         self._sweep = max((stage.parameters.slots for stage in dataflow.sparse), default=0) + 2
         self._layer = {edge.name: stage for stage in dataflow.stages for edge in stage.outputs}
-        taps = [verilated.Tap(edge.name, edge.bits) for edge in dataflow.edges[1:-1]]
-        self._library = verilated.build(verilated.Sources(files), name, taps, x_initial=x_initial, waves=waves)
+        self._ready = {edge.name: True for edge in dataflow.edges} if watched is None else {
+            "i": True, **{edge.name: watched[edge.name] for edge in dataflow.edges if edge.name in watched}, "o": True}
+        self._edges = [edge for edge in dataflow.edges if edge.name in self._ready]
+        taps = [verilated.Tap(edge.name, edge.bits, self._ready[edge.name]) for edge in self._edges[1:-1]]
+        self._fifos = [(place, stage) for place, stage in enumerate(dataflow.fifos)
+                       if self._ready.get(stage.input.name) and self._ready.get(stage.output.name)]
+        self._library = verilated.build(verilated.Sources(files, libraries or {}), name, taps, x_initial=x_initial,
+                                        waves=waves)
+
+    @property
+    def compared(self) -> list[str]:
+        """The streams whose words are compared."""
+        return [edge.name for edge in self._edges if edge.value]
 
     @property
     def wave_suffix(self) -> str:
@@ -98,7 +122,7 @@ class Hardware:
             At the first boundary, in the order of the streams, where an integer differs; else at the first cycle in
             which a transfer is not the predicted one.
         """
-        edges = self._dataflow.edges
+        edges = self._edges
         words = pack(values[edges[0].value], edges[0])
         frames = len(words) // edges[0].words
         names = [edge.name for edge in edges]
@@ -119,10 +143,13 @@ class Hardware:
             run = simulation.run(
                 words, edges[-1].words * frames, max_cycles=trace.cycles + 4 * _SETTLE, offers=offers, accepts=accepts,
                 capture=[edge.name for edge in edges if edge.value], times=names, settle=_SETTLE, waves=waves,
-                queues=[(stage.input.name, stage.output.name) for stage in self._dataflow.fifos])
+                queues=[(stage.input.name, stage.output.name) for _, stage in self._fifos])
             seconds = time.perf_counter() - began
         for edge in (edge for edge in edges if edge.value):
-            self._check_values(edge, run.words[edge.name], values[edge.value], begin)
+            rows = run.words[edge.name]
+            if not self._ready[edge.name]:
+                rows = rows[self._crossing(edge, run.times[edge.name], trace.times[edge.name], begin)]
+            self._check_values(edge, rows, values[edge.value], begin)
         for name, cycle in run.unstable.items():
             raise Difference(f"{self._where(name)}: a word was withdrawn or changed before it was taken, in cycle "
                              f"{cycle}", boundary=name, count=0, frame=0)
@@ -131,7 +158,8 @@ class Hardware:
         if 0 < len(times["o"]) - due <= self._early(trace.cycles + 2 * _SETTLE):
             times["o"] = times["o"][:due]
         self._check_times(times, trace, begin)
-        for stage, predicted, measured in zip(self._dataflow.fifos, trace.peaks, run.peaks, strict=True):
+        for (place, stage), measured in zip(self._fifos, run.peaks, strict=True):
+            predicted = trace.peaks[place]
             if predicted != measured:
                 raise Difference(f"layer {stage.layer}: {stage.name} peaks at {measured} words, predicted {predicted}",
                                  boundary=stage.output.name, count=0, frame=0)
@@ -151,6 +179,19 @@ class Hardware:
         stage = self._layer[edge]
         return f"layer {stage.layer}, output of {stage.name}"
 
+    def _crossing(self, edge: Edge, valid: np.ndarray, predicted: np.ndarray, begin: int) -> np.ndarray:
+        """Which of the cycles in which a stream was valid are those in which the engine has its words cross."""
+        places = np.searchsorted(valid, predicted)
+        found = np.append(valid, -1)[places]
+        missing = np.flatnonzero(found != predicted)
+        if len(missing):
+            word = int(missing[0])
+            frame = word // edge.words
+            raise Difference(f"{self._where(edge.name)}: word {word % edge.words} of frame {begin + frame} was not "
+                             f"offered in cycle {int(predicted[word])}, in which it is predicted to cross",
+                             boundary=edge.name, count=0, frame=frame)
+        return places
+
     def _check_values(self, edge: Edge, rows: np.ndarray, expected: np.ndarray, begin: int) -> None:
         got = unpack_lanes(rows, edge)
         frames = min(len(got), len(expected))
@@ -168,7 +209,9 @@ class Hardware:
 
     def _check_times(self, times: Mapping[str, np.ndarray], trace: Trace, begin: int) -> None:
         first: tuple[int, int, str, str] | None = None
-        for order, edge in enumerate(self._dataflow.edges):
+        for order, edge in enumerate(self._edges):
+            if not self._ready[edge.name]:
+                continue
             predicted, measured = trace.times[edge.name], times[edge.name]
             if edge.name != "o":
                 # Padding and weights need no input: a unit may be ahead, in frames that nobody asked for. And what no

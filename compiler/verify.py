@@ -1,11 +1,11 @@
-"""The chain of equalities: QONNX, exactly accumulated = golden = RTL in Verilator, at every boundary and sample."""
+"""The chain of equalities: QONNX, exactly accumulated = golden = RTL in Verilator = netlist, at every boundary and
+sample."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,8 @@ from .execute import run_golden
 from .folding import work_of
 from .hardware import Difference, Hardware, Measured
 from .ir import Graph, Value
+from .netlist import NetlistProof, check_family, hardware_of, synthesised
+from .verification import Cycles, Verification
 
 __all__ = ["Cycles", "Verification", "verify"]
 
@@ -36,52 +38,9 @@ _TIMED_FRAMES, _TIMED_CYCLES = 32, 1_000_000
 _BATCH_ACTIVATIONS = 8_000_000
 
 
-@dataclass(frozen=True)
-class Cycles:
-    """Predicted by the dataflow engine and measured on the RTL, in cycles and words, on a run without stalls.
-
-    Where cycles depend on the data, in sparse units, ``interval`` is the mean over the first frames given, one after
-    another and then again from the first on, and ``latency`` that of the first one. ``sparse`` then says of how many
-    ``frames``, in how many ``cycles`` how many of them (``period``) pass until all is as it was, and the ``bound``: the
-    interval of frames without zeros.
-    """
-
-    interval: dict[str, int | float | None]
-    latency: dict[str, int | None]
-    fifo_peaks: dict[str, list[int]]
-    sparse: dict[str, int | float | None] | None = None
-
-
-@dataclass(frozen=True)
-class Verification:
-    """What was checked, as ``report.json`` records it.
-
-    ``mismatches`` counts differing integers at the boundary that differed first, or is 1 where a cycle or a run of
-    another kind differed; ``failure`` says which. ``boundaries`` are the streams compared word for word. ``ties``
-    counts the codes that float32 rounding could turn over, by quantiser; ``stalled_cycles`` are the cycles of all runs
-    under stalls together; ``plain`` is the comparison with plain ``qonnx``.
-    """
-
-    frames: int
-    mismatches: int
-    boundaries: list[str]
-    accuracy: float | None
-    cycles: Cycles
-    seed: int
-    stalled_cycles: dict[str, int] = field(default_factory=dict)
-    ties: dict[str, int] = field(default_factory=dict)
-    plain: dict[str, int] = field(default_factory=dict)
-    simulator: str = ""
-    failure: str | None = None
-
-    def to_json(self) -> dict:
-        """As plain data."""
-        return asdict(self)
-
-
 def verify(design: Compiled, codes: np.ndarray, labels: np.ndarray | None = None, *, inputs: np.ndarray | None = None,
            files: Mapping[str, bytes] | None = None, seed: int = 0, x_initial: str = "fast", waves: Path | None = None,
-           progress: Progress = lambda what, done, total: None) -> Verification:
+           netlists: Sequence[str] = (), progress: Progress = lambda what, done, total: None) -> Verification:
     """Check a design on every frame given.
 
     Parameters
@@ -100,16 +59,25 @@ def verify(design: Compiled, codes: np.ndarray, labels: np.ndarray | None = None
         ``"unique"`` starts all undefined state at random.
     waves
         Where to write waves of the run that differs, up to the frame that does.
+    netlists
+        Device families: the RTL is synthesised for each, and the netlist goes through the same frames and stalls.
 
     Raises
     ------
     MismatchError
         If anything differs; its attribute ``verification`` holds the record.
+    UserError
+        If a netlist cannot be made or simulated.
     """
+    for family in netlists:
+        check_family(family)
     run = _Run(design, codes, labels, inputs, seed, progress)
     try:
         run.software()
-        run.hardware(files if files is not None else design.rtl_bytes(), x_initial, waves)
+        files = files if files is not None else design.rtl_bytes()
+        run.hardware(files, x_initial, waves)
+        for family in netlists:
+            run.netlist(family, files, x_initial)
     except MismatchError as error:
         error.verification = run.record(error)
         raise
@@ -134,6 +102,7 @@ class _Run:
         self.correct = 0
         self.stalled = {"predicted": 0, "measured": 0}
         self.ties: dict[str, int] = {}
+        self.netlists: dict[str, dict] = {}
         self.plain = {"frames": 0, "frames_parted_by_ties": 0}
 
     def _predict(self) -> tuple[Prediction, np.ndarray]:
@@ -199,16 +168,38 @@ class _Run:
         hardware = _Waving(self.design, files, x_initial, waves)
         self.progress("build simulator", 1, 1)
         self._cycles(hardware)
+        self._stalled("golden = RTL", hardware, self.stalled)
+
+    def _stalled(self, what: str, hardware: _Waving | Hardware, cycles: dict[str, int]) -> None:
+        """All frames, batch by batch, each under gaps and stalls of its own; adds up their cycles."""
         size = self._batch_size()
-        for begin, codes in self._batches("golden = RTL", size):
+        for begin, codes in self._batches(what, size):
             seed = self.seed + begin // size
             golden = run_golden(self.design.graph, codes)
             measured = hardware.run(
                 golden, offers=patterns.offers(seed), accepts=patterns.accepts(seed), seed=seed, begin=begin,
                 # The first batch also shows that a reset in the middle of frames leaves nothing behind.
                 reset_after=self.prediction.latency // 2 + 1 if begin == 0 else 0)
-            self.stalled["predicted"] += measured.predicted_cycles
-            self.stalled["measured"] += measured.cycles
+            cycles["predicted"] += measured.predicted_cycles
+            cycles["measured"] += measured.cycles
+
+    def netlist(self, family: str, files: Mapping[str, bytes], x_initial: str) -> None:
+        """The netlist, against the golden model and the dataflow engine."""
+        self.progress(f"synthesis for {family}", 0, 2)
+        made = synthesised(self.design, files, family)
+        self.progress(f"simulator of the {family} netlist", 1, 2)
+        hardware = hardware_of(self.design, made, x_initial)
+        cycles, failed = {"predicted": 0, "measured": 0}, None
+        try:
+            self._stalled(f"golden = {family} netlist", hardware, cycles)
+        except MismatchError as error:
+            failed = error
+        count = 0 if failed is None else max(1, getattr(failed, "count", 1))
+        proof = NetlistProof(family, len(self.codes), count, hardware.compared, cycles, dict(made.cells), made.yosys,
+                             None if failed is None else f"{family} netlist: {failed}")
+        self.netlists[family] = proof.to_json()
+        if failed is not None:
+            raise Difference(str(proof.failure), boundary=family, count=count, frame=0) from failed
 
     def _cycles(self, hardware: _Waving) -> None:
         """Interval, latency and FIFO peaks on the RTL, without stalls."""
@@ -257,7 +248,7 @@ class _Run:
                 {"predicted": self.prediction.latency, "measured": self.measured_latency},
                 {"predicted": list(self.predicted_peaks), "measured": list(self.measured_peaks)}, self._sparse()),
             stalled_cycles=dict(self.stalled),
-            ties=self.ties, plain=self.plain, simulator=self.design.simulator(),
+            ties=self.ties, plain=self.plain, netlists=self.netlists, simulator=self.design.simulator(),
             failure=None if error is None else str(error))
 
 

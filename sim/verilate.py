@@ -15,18 +15,20 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import UserError
 from . import toolchain
+from .sources import Sources, Tap
 
-__all__ = ["Sources", "Tap", "cache_folder", "verilate"]
+__all__ = ["cache_folder", "verilate"]
 
 # What Yosys' Verilog, as Amaranth emits it, trips over by design; anything else that Verilator warns of is an error.
 _WAIVED = ("CASEINCOMPLETE", "CASEOVERLAP", "CMPCONST", "UNOPTFLAT", "UNSIGNED", "WIDTHEXPAND", "WIDTHTRUNC")
+# And what cells and their models do: unused pins, timing, contents of memories set by non-blocking assignments.
+_WAIVED_WITH_LIBRARIES = ("INITIALDLY", "PINMISSING", "SPECIFYIGN")
 # Functions are split where g++ would take minutes: its time rises faster than their length.
 # Whether what is undefined is zero or random is chosen when a simulation is opened, so one build serves both.
 _VERILATOR_FLAGS = ("--cc", "--prefix", "V", "--no-timing", "-O3", "--x-initial", "unique", "--x-assign", "unique",
@@ -40,39 +42,6 @@ _LARGE = 8_000_000  # beyond this, the optimiser's time outweighs what it saves
 # Bytes of Verilog beyond which Verilator's data-flow optimiser makes the C++ larger; below, it makes it faster.
 _DFG_LIMIT = 2_000_000
 _KEEP_DAYS = 30
-_NAME = re.compile(r"[A-Za-z](_?[A-Za-z0-9])*")
-
-
-@dataclass(frozen=True)
-class Tap:
-    """A stream between two units: the signals ``NAME_payload``, ``NAME_valid``, ``NAME_ready`` of the top module."""
-
-    name: str
-    bits: int
-
-    def __post_init__(self):
-        if not _NAME.fullmatch(self.name) or self.name in ("i", "o"):
-            raise ValueError(f"tap name must be letters, digits and single underscores, and not that of a port, "
-                             f"not {self.name!r}")
-        if self.bits < 1:
-            raise ValueError(f"bits of tap {self.name!r} must be a positive integer, not {self.bits!r}")
-
-
-@dataclass(frozen=True)
-class Sources:
-    """A design's files by plain name: Verilog (``.v``, ``.sv``) and the memory files that ``$readmemh`` names."""
-
-    files: Mapping[str, bytes]
-
-    def __post_init__(self):
-        for name in self.files:
-            if Path(name).name != name or name in ("", ".", ".."):
-                raise ValueError(f"source file must have a plain name, not {name!r}")
-
-    @property
-    def verilog(self) -> list[str]:
-        """The names of the Verilog files, in the order given."""
-        return [name for name in self.files if name.endswith((".v", ".sv"))]
 
 
 def cache_folder() -> Path:
@@ -97,8 +66,10 @@ def verilate(sources: Sources, top: str, taps: Sequence[Tap], *, waves: str, cac
     tools = (toolchain.verilator_version(), toolchain.tool_version(compiler), platform.machine())
     harness = Path(__file__).with_name("harness.cpp").read_bytes()
     design_key = _digest(*tools, harness, top, waves, *_VERILATOR_FLAGS, *_CXX_FLAGS, str(cache),
-                         *(f"{tap.name}:{tap.bits}" for tap in taps), *(["quick"] if quick else []),
-                         *(part for name, data in sorted(sources.files.items()) for part in (name, data)))
+                         *(f"{tap.name}:{tap.bits}{'' if tap.ready else ':always'}" for tap in taps),
+                         *(["quick"] if quick else []),
+                         *(part for name, data in sorted(sources.files.items()) for part in (name, data)),
+                         *(part for name, data in sorted(sources.libraries.items()) for part in ("-v", name, data)))
     final = cache / "designs" / design_key
 
     def make_design(folder: Path) -> None:
@@ -214,10 +185,20 @@ def _verilate(folder: Path, final: Path, sources: Sources, top: str, taps: Seque
             # Delivered Verilog names its memories without a folder; this copy reads them from the cache.
             data = data.replace(b'$readmemh("', f'$readmemh("{final}/sources/'.encode())
         (private / name).write_bytes(data)
-    exposed = [f'public_flat_rd -module "{top}" -var "{tap.name}_{part}"\n'
-               for tap in taps for part in ("payload", "valid", "ready")]
+    options = []
+    if sources.libraries:
+        (private / "libraries").mkdir()
+        options += ["+incdir+sources/libraries", *(f"-Wno-{lint}" for lint in _WAIVED_WITH_LIBRARIES)]
+    for name, data in sources.libraries.items():
+        (private / "libraries" / name).write_bytes(data)
+        if name.endswith(".v"):
+            options += ["-v", f"sources/libraries/{name}"]
+    exposed = [f'public_flat_rd -module "{top}" -var "{tap.name}_{part}"\n' for tap in taps for part in _parts(tap)]
+    if sources.libraries:
+        exposed.append('lint_off -file "*/libraries/*"\n')
     (private / "taps.vlt").write_text("`verilator_config\n" + "".join(exposed))
-    options = [f"--trace-{waves}"] if waves else []
+    if waves:
+        options.append(f"--trace-{waves}")
     if sum(len(sources.files[name]) for name in sources.verilog) > _DFG_LIMIT:
         options.append("-fno-dfg")
     done = toolchain.run([str(toolchain.verilator_binary()), *_VERILATOR_FLAGS, *options, "--top-module", top, "-Mdir",
@@ -226,6 +207,10 @@ def _verilate(folder: Path, final: Path, sources: Sources, top: str, taps: Seque
         lines = [line for line in done.stderr.splitlines() if line.startswith(("%Error", "%Warning"))]
         raise UserError(f"Verilator refuses the design: {(lines or [done.stderr or 'no message'])[0]}", where=top,
                         remedy="correct the Verilog at the line named")
+
+
+def _parts(tap: Tap) -> tuple[str, ...]:
+    return ("payload", "valid", "ready") if tap.ready else ("payload", "valid")
 
 
 def _bind(cpp: Path, top: str, taps: Sequence[Tap]) -> tuple[int, int]:
@@ -247,17 +232,20 @@ def _bind(cpp: Path, top: str, taps: Sequence[Tap]) -> tuple[int, int]:
     rows = []
     for port in ("i", "o"):
         check(f"{port}__payload", f"port {port}__payload", max(width.get(f"{port}__payload", 0), 1))
-        rows.append((f"top.{port}___05F", width[f"{port}__payload"]))
+        prefix = f"top.{port}___05F"
+        rows.append((prefix, width[f"{port}__payload"], f"{prefix}ready"))
     for tap in taps:
-        for part, bits in (("payload", tap.bits), ("valid", 1), ("ready", 1)):
-            check(f"{top}__DOT__{tap.name}_{part}", f"signal {tap.name}_{part}", bits)
-        rows.append((f"root.{top}__DOT__{tap.name}_", tap.bits))
+        for part in _parts(tap):
+            check(f"{top}__DOT__{tap.name}_{part}", f"signal {tap.name}_{part}", tap.bits if part == "payload" else 1)
+        prefix = f"root.{top}__DOT__{tap.name}_"
+        rows.append((prefix, tap.bits, f"{prefix}ready" if tap.ready else "gw_always"))
     inputs = rows[0][1]
-    lines = "".join(f"        {{&{prefix}payload, &{prefix}valid, &{prefix}ready, {-(-bits // 8)}}},\n"
-                    for prefix, bits in rows)
+    lines = "".join(f"        {{&{prefix}payload, &{prefix}valid, &{ready}, {-(-bits // 8)}}},\n"
+                    for prefix, bits, ready in rows)
     (cpp / "binding.h").write_text(
         f'#include "V.h"\n#include "V___024root.h"\nusing Model = V;\n#define GW_INPUT_BYTES {-(-inputs // 8)}\n'
         f"#define GW_INPUT_LAST_MASK {(1 << ((inputs - 1) % 8 + 1)) - 1}\n"
+        f"[[maybe_unused]] static const CData gw_always = 1;\n"
         f"static std::vector<Channel> gw_channels(Model& top) {{\n    [[maybe_unused]] auto& root = *top.rootp;\n"
         f"    return {{\n{lines}    }};\n}}\n")
     return rows[0][1], rows[1][1]

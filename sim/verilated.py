@@ -22,7 +22,8 @@ import numpy as np
 from ..errors import UserError
 from . import toolchain
 from .patterns import always
-from .verilate import Sources, Tap, cache_folder, trace_format, verilate
+from .sources import Sources, Tap
+from .verilate import cache_folder, trace_format, verilate
 
 __all__ = ["Library", "Run", "Simulation", "Sources", "Tap", "build"]
 

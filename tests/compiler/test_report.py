@@ -226,6 +226,13 @@ def test_page_says_what_was_proven(little):
     assert "20 frames, 0 integers differ" in printed(content)
 
 
+def test_page_says_which_netlists_were_proven(little):
+    proof = {"boundaries": ["i", "fc0_out", "o"], "cycles": {"predicted": 4321, "measured": 4321}, "yosys": "0.70"}
+    text = visible(report.render(little | {"verification": verification(little, netlists={"ecp5": proof})}))
+    assert "RTL = netlist for ecp5, synthesised by Yosys 0.70" in text
+    assert "on 3 streams that synthesis has left; cycles in total: predicted 4,321, measured 4,321 0 differ" in text
+
+
 def test_page_puts_a_failure_first(little):
     cycles = {"interval": {"predicted": 16, "measured": None}, "latency": {"predicted": 60, "measured": 61},
               "fifo_peaks": {"predicted": [2, 2, 2], "measured": []}}
