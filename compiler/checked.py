@@ -17,7 +17,7 @@ from ..hdl.lanes import word_stream
 from .dataflow import Dataflow
 from .emit import convert_all
 
-__all__ = ["emit_checked", "layouts_of"]
+__all__ = ["checked_top", "emit_checked", "layouts_of"]
 
 
 def layouts_of(dataflow: Dataflow) -> dict[str, Layout]:
@@ -44,14 +44,18 @@ class _Checked(wiring.Component):
         A word of 32 bits and, above it, the mark of the stream's last word.
     loaded, error : Out(units)
         Those of each unit's ``CheckedLoad``, the first unit's in the lowest bit.
+    stream_valid, stream_ready : Out(streams)
+        The core's, if that is one with such ports: ``streams`` is not 0, and ``core`` its name.
     """
 
-    def __init__(self, name: str, bits_in: int, bits_out: int, layouts: dict[str, Layout]):
-        self._name, self._layouts = name, layouts
+    def __init__(self, name: str, bits_in: int, bits_out: int, layouts: dict[str, Layout], *, core: str = "",
+                 streams: int = 0):
+        self._name, self._layouts, self._core, self._streams = name, layouts, core or name, streams
         super().__init__({
             "i": In(word_stream(bits_in)), "o": Out(word_stream(bits_out)),
             **{f"load_{unit}": In(word_stream(Shape.cast(CodedWord).width)) for unit in layouts},
             "loaded": Out(len(layouts)), "error": Out(len(layouts)),
+            **({"stream_valid": Out(streams), "stream_ready": Out(streams)} if streams else {}),
         })
 
     def elaborate(self, platform):
@@ -76,11 +80,20 @@ class _Checked(wiring.Component):
             # A word that the core has been offered stays until it is taken.
             waits.eq(valid & ~ready),
         ]
+        if self._streams:
+            joined |= {"o_stream_valid": self.stream_valid, "o_stream_ready": self.stream_ready}
         m.submodules.core = Instance(
-            self._name, i_clk=ClockSignal(), i_rst=ResetSignal(),
+            self._core, i_clk=ClockSignal(), i_rst=ResetSignal(),
             i_i__payload=self.i.payload, i_i__valid=valid, o_i__ready=ready,
             o_o__payload=self.o.payload, o_o__valid=self.o.valid, i_o__ready=self.o.ready, **joined)
         return m
+
+
+def checked_top(dataflow: Dataflow, name: str, *, core: str, streams: int) -> wiring.Component:
+    """The wrapper around a core whose streams can be watched, module ``core``; its loads are of :func:`emit_checked`.
+    """
+    layouts = layouts_of(dataflow)
+    return _Checked(name, dataflow.edges[0].bits, dataflow.edges[-1].bits, layouts, core=core, streams=streams)
 
 
 def emit_checked(dataflow: Dataflow, name: str) -> dict[str, str]:

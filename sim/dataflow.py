@@ -8,7 +8,8 @@ cyclo-static graph; Ghamarian et al., "Throughput analysis of synchronous data f
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from fractions import Fraction
 
 import numpy as np
@@ -45,6 +46,10 @@ class Trace:
     last word left the network; cycle 0 ends with the first clock edge after reset. ``peaks`` is each queue's largest
     occupancy in words, in the order of ``Network.queues``, and ``buffer_peaks`` each buffer's, in the order of
     ``Network.buffers``. ``deadlock`` is there where the run ended because nothing can ever move again.
+
+    ``stalled[edge]`` are the cycles in which a word was offered on that edge and not taken. ``busy[unit]`` are the
+    cycles in which a unit worked: one that computes took a word, or neither lacked one nor had one refused; a queue, a
+    buffer or a sparse engine took or gave one. So a unit that nobody holds up is busy for its schedule's phases.
     """
 
     cycles: int
@@ -54,6 +59,8 @@ class Trace:
     peaks: tuple[int, ...]
     buffer_peaks: tuple[int, ...]
     deadlock: Deadlock | None = None
+    busy: Mapping[str, int] = field(default_factory=dict)
+    stalled: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -124,6 +131,16 @@ class _Tables:
         """Most words that the units of a kind of timing held, in order."""
         return tuple(int(row["peak"]) for unit, row in zip(network.units, self.units[::-1], strict=True)
                      if isinstance(unit.timing, timing))
+
+    def busy(self, network: Network, cycles: int) -> dict[str, int]:
+        """``Trace.busy`` of so many cycles: what an actor that runs by itself does after them is not counted."""
+        busy = self.units["busy"] - np.maximum(self.units["until"] - cycles, 0)
+        return dict(zip((unit.name for unit in network.units), busy[::-1].tolist(), strict=True))
+
+    def stalled(self, network: Network, cycles: int) -> dict[str, int]:
+        """``Trace.stalled`` of so many cycles, words that still wait included."""
+        waiting = np.where(self.edges["valid"] != 0, cycles - self.edges["offered"], 0)
+        return dict(zip(network.edges, (self.edges["stalled"] + waiting).tolist(), strict=True))
 
 
 def _bits(table: np.ndarray) -> np.ndarray:
@@ -266,5 +283,6 @@ def _run(network: Network, frames: int, *, offers: np.ndarray = _ALWAYS, accepts
     if status == STUCK:
         stuck = explain(network, int(cycles), tables.units, tables.edges, tables.codes)
     trace = Trace(int(cycles), frames, status in (FINISHED, PERIODIC), recorded, tables.peaks(network, Queue),
-                  tables.peaks(network, Buffer), stuck)
+                  tables.peaks(network, Buffer), stuck,
+                  tables.busy(network, int(cycles)), tables.stalled(network, int(cycles)))
     return trace, (int(first), int(again)) if status == PERIODIC else None

@@ -191,7 +191,7 @@ def test_ports_have_the_names_that_tools_look_for():
     ports = set(re.findall(r"^  (?:in|out)put (?:reg )?(?:\[\d+:0\] )?(\w+);", text, re.MULTILINE))
     axis = {f"{side}_axis_{part}" for side in "sm" for part in ("tdata", "tvalid", "tready", "tlast")}
     streams = {f"{side}__{part}" for side in "io" for part in ("payload", "valid", "ready")}
-    assert ports == {"clk", "rst", "malformed", "clear"} | axis | streams
+    assert ports == {"clk", "rst", "malformed", "early", "late", "clear"} | axis | streams
 
 
 @pytest.mark.parametrize("unit", [AxiStreamSlave, AxiStreamMaster])

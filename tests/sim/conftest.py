@@ -101,6 +101,7 @@ class Rules:
         self.engines = {u.name: EngineRules(u.timing) for u in network.units if isinstance(u.timing, Engine)}
         self.register = {u.name: False for u in network.queues}
         self.peaks = {u.name: 0 for u in network.sized}
+        self.busy, self.stalled = {u.name: 0 for u in network.units}, dict.fromkeys(network.edges, 0)
 
     def held(self, unit):
         if isinstance(unit.timing, Queue):
@@ -159,6 +160,15 @@ class Rules:
         self.offered, self.accepted = offered, accepted
         before = self.state()
         crossed = {edge for edge in self.network.edges if self.valid(edge) and self.ready(edge)}
+        refused = {edge for edge in self.network.edges if self.valid(edge) and not self.ready(edge)}
+        for edge in refused:
+            self.stalled[edge] += 1
+        for unit in self.network.units:
+            if isinstance(unit.timing, Schedule):
+                free = self.row(unit, "takes").any() or not refused & set(unit.outputs)
+                self.busy[unit.name] += bool(self.fires(unit) and free)
+            else:
+                self.busy[unit.name] += bool(crossed & {*unit.inputs, *unit.outputs})
         fires = {name: self.fires(u) for u in self.network.units if (name := u.name) in self.stages}
         moves = {u.name: [self.moves(u, d) for d in range(u.timing.stages)] for u in self.network.units
                  if u.name in self.stages}
@@ -192,7 +202,7 @@ class Rules:
 
 
 def run_rules(network, frames, offers, accepts, cycles):
-    """(transfer cycles of each edge, peak of each queue and buffer, whether nothing can move any more)."""
+    """(transfer cycles of each edge, peak of each queue and buffer, whether nothing can move any more, the rules)."""
     rules = Rules(network)
     times = {edge: [] for edge in network.edges}
     left, offered = network.words(network.input) * frames, False
@@ -205,8 +215,8 @@ def run_rules(network, frames, offers, accepts, cycles):
         if network.input in crossed:
             offered, left = False, left - 1
         if not changed and accepted and (offered or not left):
-            return times, rules.peaks, True
-    return times, rules.peaks, False
+            return times, rules.peaks, True, rules
+    return times, rules.peaks, False, rules
 
 
 @st.composite

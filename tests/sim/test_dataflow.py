@@ -44,13 +44,16 @@ def test_engine_follows_the_rules_in_networks_of_many_units(dataflow, data, offe
 
 def follows_the_rules(dataflow, network, offers, accepts):
     trace = simulate(network, 3, offers=offers, accepts=accepts, record=network.edges, max_cycles=400)
-    times, peaks, stuck = dataflow.run_rules(network, 3, offers, accepts, trace.cycles + 99 * bool(trace.deadlock))
+    upto = trace.cycles + 99 * bool(trace.deadlock)
+    times, peaks, stuck, rules = dataflow.run_rules(network, 3, offers, accepts, upto)
     assert trace.finished or stuck == bool(trace.deadlock)
     # Units that give before they take run ahead of the frames asked for; the engine notes the words of those frames.
     for edge in network.edges:
         assert trace.times[edge].tolist() == times[edge][: 3 * network.words(edge)]
     assert trace.peaks == tuple(peaks[queue.name] for queue in network.queues)
     assert trace.buffer_peaks == tuple(peaks[buffer.name] for buffer in network.buffers)
+    if not trace.deadlock:
+        assert (trace.busy, trace.stalled) == (rules.busy, rules.stalled)
 
 
 @settings(max_examples=150)
