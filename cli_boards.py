@@ -2,8 +2,62 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
+
+from .terminal import DataFile, Folder, Frames, Labels, bar, console
 
 __all__ = ["app"]
 
 app = typer.Typer()
+
+
+@app.command()
+def run(
+    folder: Folder,
+    port: Annotated[str, typer.Option("--port", metavar="PORT", help="A serial port, such as `/dev/ttyUSB0`.")],
+    data: DataFile, labels: Labels = None, frames: Frames = None,
+    board: Annotated[str | None, typer.Option(
+        "--board", metavar="NAME", help="Which board it is, if the design was implemented for several.")] = None,
+    baud: Annotated[int | None, typer.Option(
+        min=1, help="Of the link, bits/s; by default what the design was implemented with, or 1,000,000.")] = None,
+    check: Annotated[bool, typer.Option("--check", help="Compare every integer with the golden model's.")] = False,
+    output: Annotated[Path | None, typer.Option(
+        "-o", "--output", metavar="FILE", help="Write integers and logits as `.npz`.")] = None,
+    patience: Annotated[float, typer.Option(
+        min=0.1, metavar="SECONDS", help="Of silence, after which the board is taken to be dead.")] = 5.0,
+) -> None:
+    """Run frames on a board at a serial port, and say what it answers, how fast, and what the line damaged.
+
+    The board says which design it holds; another one is refused. Damaged bytes cost time, and are reported; no answer
+    is ever wrong. Exits 1 if `--check` finds an integer that differs.
+    """
+    from .road_link import place_of, run_at_port
+
+    run_at_port(place_of(folder, board, baud), port, data, labels, frames, output, check=check, patience=patience,
+                console=console, bar=bar)
+
+
+@app.command()
+def simulate_board(
+    folder: Folder,
+    board: Annotated[str | None, typer.Option(
+        "--board", metavar="NAME", help="Which board; as it was implemented for it, if it was.")] = None,
+    baud: Annotated[int | None, typer.Option(min=1, help="Of the link, bits/s; as of `run`.")] = None,
+    clock: Annotated[float | None, typer.Option(
+        metavar="MHZ", help="By default as implemented, or the board's oscillator's.")] = None,
+    corrupt: Annotated[float, typer.Option(metavar="SHARE", help="Of bytes that are changed, both ways.")] = 0.0,
+    lose: Annotated[float, typer.Option(metavar="SHARE", help="Of bytes that are lost.")] = 0.0,
+    repeat: Annotated[float, typer.Option(metavar="SHARE", help="Of bytes that are doubled.")] = 0.0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the damage.")] = 0,
+) -> None:
+    """Simulate a board: the whole design with its serial port in Verilator, behind a pseudo-terminal.
+
+    The first word printed is the port's name, for `gatewright run --port`. It serves until it is ended.
+    """
+    from .road_link import place_of, serve_board
+
+    serve_board(place_of(folder, board, baud), clock=clock, corrupt=corrupt, lose=lose, repeat=repeat, seed=seed,
+                console=console)

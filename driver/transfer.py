@@ -56,11 +56,11 @@ class Statistics:
 
 @dataclass
 class _Sent:
-    """A chunk on its way: the place after it, and when it went, in which turn."""
+    """A chunk on its way: the place after it, when it went, and whether any of it never went before."""
 
     end: int
     at: float
-    turn: int
+    fresh: bool
 
 
 class Transfer:
@@ -175,8 +175,8 @@ class Transfer:
             count = self._statistics
             count.chunks += 1
             count.resent_bytes += max(0, min(self._furthest, self._cursor) - (self._cursor - len(part)))
+            self._chunks.append(_Sent(self._cursor, now, self._cursor > self._furthest))
             self._furthest = max(self._furthest, self._cursor)
-            self._chunks.append(_Sent(self._cursor, now, self.turn))
             yield packet
 
     def ask(self) -> bytes:
@@ -193,7 +193,6 @@ class Transfer:
     def take(self, packet: Packet, now: float) -> tuple[int, bytes] | None:
         """Take what the board says; a frame's index and its answer, if it is that."""
         body = packet.body
-        self._patience = 1.0
         match packet.kind:
             case Kind.RESULT if len(body) == 1 + self._answer_size:
                 return self._answer(body, now)
@@ -264,8 +263,8 @@ class Transfer:
             last = self._chunks.popleft()
             self._through_lately += OVERHEAD
         # RFC 6298: a smoothed round trip and its spread; what was sent twice says nothing (Karn).
-        if last is not None and last.turn == self.turn:
-            trip = now - last.at
+        if last is not None and last.fresh:
+            trip, self._patience = now - last.at, 1.0
             self._spread += (abs(trip - self._pace) - self._spread) / 4
             self._pace += (trip - self._pace) / 8
 

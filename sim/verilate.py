@@ -52,10 +52,12 @@ def cache_folder() -> Path:
     return (Path(base) if base and Path(base).is_absolute() else Path.home() / ".cache") / "gatewright"
 
 
-def verilate(sources: Sources, top: str, taps: Sequence[Tap], *, waves: str, cache: Path, quick: bool = False) -> Path:
+def verilate(sources: Sources, top: str, taps: Sequence[Tap], *, waves: str, cache: Path, quick: bool = False,
+             harness: str = "harness.cpp") -> Path:
     """Return the folder that holds the design's ``lib.so`` and ``ports.txt`` (bits of the input and output payloads).
 
-    ``waves`` is ``""``, ``"fst"`` or ``"vcd"``; ``quick`` as of :func:`.verilated.build`.
+    ``waves`` is ``""``, ``"fst"`` or ``"vcd"``; ``quick`` as of :func:`.verilated.build`. The ``harness`` is the C++
+    around it: "harness.cpp" for streams, "board.cpp" for a serial port.
 
     Raises
     ------
@@ -64,8 +66,8 @@ def verilate(sources: Sources, top: str, taps: Sequence[Tap], *, waves: str, cac
     """
     compiler = toolchain.tool("g++")
     tools = (toolchain.verilator_version(), toolchain.tool_version(compiler), platform.machine())
-    harness = Path(__file__).with_name("harness.cpp").read_bytes()
-    design_key = _digest(*tools, harness, top, waves, *_VERILATOR_FLAGS, *_CXX_FLAGS, str(cache),
+    around = Path(__file__).with_name(harness).read_bytes()
+    design_key = _digest(*tools, around, top, waves, *_VERILATOR_FLAGS, *_CXX_FLAGS, str(cache),
                          *(f"{tap.name}:{tap.bits}{'' if tap.ready else ':always'}" for tap in taps),
                          *(["quick"] if quick else []),
                          *(part for name, data in sorted(sources.files.items()) for part in (name, data)),
@@ -79,8 +81,8 @@ def verilate(sources: Sources, top: str, taps: Sequence[Tap], *, waves: str, cac
             runtime.append(_entry(cache / "runtime" / _digest(*tools, *_CXX_FLAGS, waves),
                                   lambda it: _compile_waves(it, compiler, base, waves)))
         _verilate(folder, final, sources, top, taps, waves)
-        ports = _bind(folder / "cpp", top, taps)
-        (folder / "cpp" / "harness.cpp").write_bytes(harness)
+        ports = _bind(folder / "cpp", top, taps) if harness == "harness.cpp" else _bind_serial(folder / "cpp", top)
+        (folder / "cpp" / harness).write_bytes(around)
         _compile_design(folder / "cpp", compiler, runtime, waves, quick)
         (folder / "cpp" / "lib.so").rename(folder / "lib.so")
         (folder / "ports.txt").write_text("".join(f"{bits}\n" for bits in ports))
@@ -249,6 +251,17 @@ def _bind(cpp: Path, top: str, taps: Sequence[Tap]) -> tuple[int, int]:
         f"static std::vector<Channel> gw_channels(Model& top) {{\n    [[maybe_unused]] auto& root = *top.rootp;\n"
         f"    return {{\n{lines}    }};\n}}\n")
     return rows[0][1], rows[1][1]
+
+
+def _bind_serial(cpp: Path, top: str) -> tuple[int, int]:
+    """``_bind`` for a design with a serial port: rx and tx instead of streams."""
+    text = (cpp / "V.h").read_text()
+    for port in ("clk", "rst", "rx", "tx"):
+        if not re.search(rf"VL_(?:IN|OUT)8\(&{port},0,0\)", text):
+            raise UserError(f"port {port} must be 1 bit wide, but is not there", where=top,
+                            remedy="build the Verilog again from its design")
+    (cpp / "binding.h").write_text('#include "V.h"\nusing Model = V;\n')
+    return 1, 1
 
 
 def _compile_design(cpp: Path, compiler: Path, runtime: Sequence[Path], waves: str, quick: bool) -> None:
