@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ..errors import UserError
 from .verilate import cache_folder, verilate
-from .verilated import Sources
+from .sources import Sources
 
 __all__ = ["Counts", "SimulatedBoard"]
 
