@@ -15,6 +15,41 @@ app = typer.Typer()
 
 
 @app.command()
+def implement(
+    folder: Folder,
+    board: Annotated[str, typer.Option("--board", metavar="NAME", help="As `gatewright boards` lists them.")],
+    clock: Annotated[float | None, typer.Option(metavar="MHZ", help="To reach; by default the build's.")] = None,
+    baud: Annotated[int, typer.Option(min=1, help="Of the serial link, bits/s.")] = 1_000_000,
+    seeds: Annotated[int, typer.Option(min=1, max=64, help="Starts of place and route; the best is kept.")] = 2,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Seeds at once; by default as many as processors.")] = None,
+    fit: Annotated[bool, typer.Option("--fit", help="Fold the layers anew if the design is too large.")] = False,
+) -> None:
+    """Make a bitstream: synthesis, place and route with several seeds, and whatever the clock takes.
+
+    Where timing fails, the layers on the critical path are pipelined, and all else failing the clock is lowered; it
+    says so. Results are in `DIR/boards/NAME`; `core/` there is the design as it is on the board, a build to verify.
+    """
+    from .compiler import Design
+    from .compiler import build as folders
+    from .compiler.implement import find_board, implement, record
+    from .compiler.report_boards import console as table
+
+    target = find_board(board)
+    design = Design.open(folder)
+    with bar("implement") as step:
+        done = implement(design, target, folder / "boards" / target.name, clock=clock, baud=baud,
+                         seeds=range(1, seeds + 1), jobs=jobs, fit=fit, progress=step)
+    folders.record(folder, boards=record(folder, done))
+    console.print(table(done.to_json()))
+    for change in done.changes:
+        console.print(f"changed: {change}", highlight=False, soft_wrap=True)
+    if done.result.bitstream is not None:
+        console.print(f"written to [bold]{done.folder / done.result.bitstream}[/]; next: "
+                      f"{target.program.format(bitstream=done.folder / done.result.bitstream)}", highlight=False,
+                      soft_wrap=True)
+
+
+@app.command()
 def run(
     folder: Folder,
     port: Annotated[str, typer.Option("--port", metavar="PORT", help="A serial port, such as `/dev/ttyUSB0`.")],

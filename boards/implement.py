@@ -26,7 +26,7 @@ from .flows import Flow, flow_for
 from .synthesis import Resources, count, synthesise
 from .timing import CriticalPath, Report, utilisation
 
-__all__ = ["Implementation", "Run", "TooLarge", "implement"]
+__all__ = ["Implementation", "Run", "TooLarge", "implement", "replacing"]
 
 Step = Callable[[str, int, int], None]
 
@@ -136,7 +136,7 @@ def implement(sources: Sequence[Path], top: str, board: Board, clock_mhz: float,
     tools.check([tool for tool in (flow.router, flow.packer) if tool])
     pins = board.read_pins().by_port()
     steps = len(seeds) + 2 if flow.router else 1
-    with _replacing(folder) as work:
+    with replacing(folder) as work:
         seconds = {}
         progress(f"synthesis for {board.title}", 0, steps)
         began = time.monotonic()
@@ -284,7 +284,7 @@ def _finished(work: Path, result: Implementation) -> Implementation:
 
 
 @contextmanager
-def _replacing(folder: Path) -> Iterator[Path]:
+def replacing(folder: Path) -> Iterator[Path]:
     """A new folder beside ``folder``, which takes its place if all goes well. Sweeps up what killed runs left."""
     folder = folder.absolute()
     try:
