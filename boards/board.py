@@ -117,6 +117,8 @@ class Board:
         Where pins written here were read.
     standard
         The electrical standard of the pins.
+    pll_pad
+        Whether the oscillator's pin is the PLL's own (iCE40 alone asks).
     pack
         Further arguments for the tool that makes the bitstream.
     """
@@ -132,6 +134,7 @@ class Board:
     url: str
     source: str = ""
     standard: str = "LVCMOS33"
+    pll_pad: bool = False
     pack: tuple[str, ...] = ()
 
     def read_pins(self) -> Pins:

@@ -41,9 +41,10 @@ class TooLarge(UserError):
     def __init__(self, board: Board, needs: dict[str, float], budget: dict[str, float], log: Path | None = None):
         self.board, self.needs, self.budget = board.name, needs, budget
         titles = {"luts": "LUTs", "block_rams": "block RAMs", "dsps": "DSPs", "registers": "flip-flops"}
-        over = [name for name in needs if needs[name] > budget.get(name, math.inf)] or list(needs)
-        said = ", ".join(f"{needs[name]:,g} {titles[name]} of {budget[name]:,g}" for name in over)
-        super().__init__(f"the design is too large: it needs {said} on {board.device.name}", where=board.name,
+        over = [name for name in needs if needs[name] > budget.get(name, math.inf)]
+        said = ", ".join(f"{needs[name]:,g} {titles[name]} of {budget[name]:,g}" for name in over or needs)
+        what = "the design is too large" if over else "no legal placement was found, though it might fit"
+        super().__init__(f"{what}: it needs {said} on {board.device.name}", where=board.name,
                          remedy="fold its layers more, or take a larger board" + (f" (log: {log})" if log else ""))
 
 

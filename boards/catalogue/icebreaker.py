@@ -12,5 +12,6 @@ BOARDS = (Board(
     pins=FromAmaranth("icebreaker", "ICEBreakerPlatform", clk=("clk12", 0), led=("led_g", 0)),
     link="its USB port (FTDI, second channel)",
     program="openFPGALoader -b ice40_generic {bitstream}",
+    pll_pad=True,
     url="https://1bitsquared.com/products/icebreaker",
 ),)

@@ -15,7 +15,7 @@ from .xc7 import xc7
 
 __all__ = ["Pll", "pll_for"]
 
-_SOLVERS = {"ice40": ice40, "ecp5": ecp5, "gatemate": gatemate, "machxo2": machxo2, "xc7": xc7}
+_SOLVERS = {"ecp5": ecp5, "gatemate": gatemate, "machxo2": machxo2, "xc7": xc7}
 
 
 def pll_for(board: Board, clock_mhz: Fraction | float | str) -> Pll | None:
@@ -33,6 +33,8 @@ def pll_for(board: Board, clock_mhz: Fraction | float | str) -> Pll | None:
     if reference == wanted:
         return None
     family = board.device.family.name
+    if family == "ice40":
+        return ice40(reference, wanted, board.pll_pad)
     if family == "gowin":
         return gowin(board.device.name, reference, wanted)
     if family not in _SOLVERS:

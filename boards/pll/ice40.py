@@ -18,7 +18,7 @@ def _settings(reference: Fraction) -> Iterator[tuple[Fraction, tuple[int, int, i
         detector = reference / (divr + 1)
         if not 10 <= detector <= 133:
             continue
-        for divf in range(64):
+        for divf in range(128):
             vco = detector * (divf + 1)
             if not 533 <= vco <= 1066:
                 continue
@@ -27,8 +27,8 @@ def _settings(reference: Fraction) -> Iterator[tuple[Fraction, tuple[int, int, i
                     yield vco / 2**divq, (divr, divf, divq)
 
 
-def ice40(reference: Fraction, wanted: Fraction) -> Pll:
-    """Out = in x (DIVF + 1) / (2^DIVQ x (DIVR + 1)), simple feedback; the clock comes from its own pad.
+def ice40(reference: Fraction, wanted: Fraction, pad: bool) -> Pll:
+    """Out = in x (DIVF + 1) / (2^DIVQ x (DIVR + 1)), simple feedback; the clock comes from the PLL's own ``pad`` or not.
 
     10 to 133 MHz at the phase detector, 533 to 1066 MHz at the oscillator, 16 to 275 MHz out.
     """
@@ -36,7 +36,7 @@ def ice40(reference: Fraction, wanted: Fraction) -> Pll:
                                          f"16 to 275 MHz from {float(reference):g}")
     detector = reference / (divr + 1)
     return Pll(
-        "SB_PLL40_PAD", reference, output, {
+        "SB_PLL40_PAD" if pad else "SB_PLL40_CORE", reference, output, {
             "FEEDBACK_PATH": "SIMPLE", "DIVR": divr, "DIVF": divf, "DIVQ": divq,
             "FILTER_RANGE": 1 + sum(detector >= end for end in _FILTERS)},
-        clock_in="PACKAGEPIN", clock_out="PLLOUTCORE", locked="LOCK", tied={"RESETB": 1, "BYPASS": 0})
+        clock_in="PACKAGEPIN" if pad else "REFERENCECLK", clock_out="PLLOUTCORE", locked="LOCK", tied={"RESETB": 1, "BYPASS": 0})
