@@ -21,8 +21,8 @@ class Ice40(Flow):
 
     def synthesis(self, board: Board, top: str) -> str:
         name = board.device.name
-        # UltraPlus alone has multipliers; timing of tables differs, too. Eight cells share an enable: without the minimum,
-        # hundreds of enables for a bit or two leave nextpnr without a legal placement in a device that is two thirds full.
+        # UltraPlus alone has multipliers; timing of tables differs, too. Eight cells share an enable: without the
+        # minimum, hundreds of enables for a bit or two leave no legal placement in a device that is two thirds full.
         return f"synth_ice40 -top {top} -dffe_min_ce_use 4 -device {'u -dsp' if name.startswith('up') else 'hx'}"
 
     def constraints(self, board: Board, ports: Mapping[str, Pin]) -> str:

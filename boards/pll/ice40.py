@@ -28,7 +28,7 @@ def _settings(reference: Fraction) -> Iterator[tuple[Fraction, tuple[int, int, i
 
 
 def ice40(reference: Fraction, wanted: Fraction, pad: bool) -> Pll:
-    """Out = in x (DIVF + 1) / (2^DIVQ x (DIVR + 1)), simple feedback; the clock comes from the PLL's own ``pad`` or not.
+    """Out = in x (DIVF + 1) / (2^DIVQ x (DIVR + 1)), simple feedback. The clock may come from the PLL's own ``pad``.
 
     10 to 133 MHz at the phase detector, 533 to 1066 MHz at the oscillator, 16 to 275 MHz out.
     """
@@ -39,4 +39,5 @@ def ice40(reference: Fraction, wanted: Fraction, pad: bool) -> Pll:
         "SB_PLL40_PAD" if pad else "SB_PLL40_CORE", reference, output, {
             "FEEDBACK_PATH": "SIMPLE", "DIVR": divr, "DIVF": divf, "DIVQ": divq,
             "FILTER_RANGE": 1 + sum(detector >= end for end in _FILTERS)},
-        clock_in="PACKAGEPIN" if pad else "REFERENCECLK", clock_out="PLLOUTCORE", locked="LOCK", tied={"RESETB": 1, "BYPASS": 0})
+        clock_in="PACKAGEPIN" if pad else "REFERENCECLK", clock_out="PLLOUTCORE", locked="LOCK",
+        tied={"RESETB": 1, "BYPASS": 0})
