@@ -187,6 +187,9 @@ def test_a_report_has_an_entry_for_each_board(design, scripted, tmp_path):
     assert list(entries) == [ULX3S]
     gatewright.compiler.build.record(build, boards=entries)
     assert json.loads((build / "report.json").read_text())["boards"][ULX3S]["luts"] == 900
+    page = (build / "report.html").read_text()
+    assert "On boards" in page
+    assert "<td>ulx3s-25f</td><td>ecp5-25f</td>" in page
     assert list(record(build, replace(done, result=replace(done.result, board="other")))) == [ULX3S, "other"]
 
 
