@@ -10,7 +10,6 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ..errors import UserError
-from ..hdl.fifo import Fifo, FifoParameters
 from ..hdl.link import Link, LinkParameters
 from ..hdl.uart import divider_of
 from .dataflow import Dataflow
@@ -36,13 +35,10 @@ class _UartAccelerator(wiring.Component):
         loads = {}
         for layer, bits in self._loads.items():
             loads |= {f"i_load_{layer}__payload": Const(0, bits), f"i_load_{layer}__valid": Const(0, 1)}
-        # From here on the line's packets and the core's words do not lie on one path.
-        m.submodules.slice = slice_ = Fifo(p.bits_out, FifoParameters(2, p.bits_out))
-        wiring.connect(m, slice_.o, link.o)
         m.submodules.core = Instance(
             self._name, i_clk=ClockSignal(), i_rst=ResetSignal(),
             i_i__payload=link.i.payload, i_i__valid=link.i.valid, o_i__ready=link.i.ready,
-            o_o__payload=slice_.i.payload, o_o__valid=slice_.i.valid, i_o__ready=slice_.i.ready, **loads)
+            o_o__payload=link.o.payload, o_o__valid=link.o.valid, i_o__ready=link.o.ready, **loads)
         return m
 
 

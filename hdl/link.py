@@ -149,7 +149,9 @@ class Link(wiring.Component):
                 m.d.sync += fields.eq(Cat(fields[8:], deframer.byte))
 
         # A chunk is taken if it is the one waited for, and there is room when it begins.
-        number, matches, behind, takes, room = Signal(8), Signal(), Signal(), Signal(), Signal()
+        counted = {name: Signal(16, name=f"counter_{name}") for name in COUNTERS if name != "answered"}
+        number = counted["taken"][:8]
+        matches, behind, takes, room = Signal(), Signal(), Signal(), Signal()
         distance = Signal(24)
         m.d.comb += distance.eq(Cat(fields[16:], fields[8:16]) - Cat(store.offset, number))
         m.d.sync += [
@@ -194,17 +196,12 @@ class Link(wiring.Component):
         ]
         with m.If(whole_packet):
             m.d.sync += said.eq(turn)
-        with m.If(hello):
-            m.d.sync += number.eq(0)
-        with m.Elif(ends_frame):
-            m.d.sync += number.eq(number + 1)
 
         # What the host will be told, in the next cycle, when number and offset say where things stand.
         m.d.sync += [answers.hello.eq(hello), answers.ask.eq(ask), answers.taken.eq(ends_frame),
                      answers.report.eq(judged & ~ends_frame), answers.reason.eq(verdict)]
         m.d.comb += [answers.nonce.eq(fields), answers.turn.eq(said), answers.number.eq(number),
                      answers.offset.eq(store.offset)]
-        counted = {name: Signal(16, name=f"counter_{name}") for name in COUNTERS if name != "answered"}
         with m.If(ends_frame):
             m.d.sync += counted["taken"].eq(counted["taken"] + 1)
         with m.If(hello):

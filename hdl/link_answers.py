@@ -53,7 +53,7 @@ class LinkAnswers(wiring.Component):
     full : Out(1)
         So many frames are on their way that there must not be another.
     i : In(word_stream(bits))
-        The core's answers.
+        The core's answers, at most a word in two cycles; ``ready`` comes from a register.
     o : Out(stream.Signature(PacketByte))
     """
 
@@ -88,6 +88,10 @@ class LinkAnswers(wiring.Component):
         with m.Elif(drops):
             m.d.sync += stale.eq(stale - 1)
 
+        # An answer stays until it is taken, so a cycle later it is still there; no path of the core ends in this logic.
+        offered = Signal()
+        m.d.sync += offered.eq(self.i.valid & ~self.i.ready)
+
         # The packet: its head and fields leave a shift register, then its tail follows.
         kind, fields, count = Signal(Shape(4)), Signal(40), Signal(range(6))
         out, free, byte, there, last = self.o, Signal(), Signal(8), Signal(), Signal()
@@ -103,17 +107,17 @@ class LinkAnswers(wiring.Component):
 
         has_tail = Signal()
         m.d.comb += has_tail.eq(kind != Kind.REPORT)
-        tail = self._tail(m, kind, answered, free & (state == _State.TAIL), state == _State.DROP)
+        tail = self._tail(m, kind, answered, free, state)
         with m.Switch(state):
             with m.Case(_State.IDLE):
                 with m.If(wishes["hello"]):
                     choose("hello", [self.nonce], Kind.IDENTITY)
                 with m.Elif(wishes["ask"]):
                     choose("ask", [self.number, self.offset, answered[:8]], Kind.STATE)
-                with m.Elif(self.i.valid & (stale != 0)):
+                with m.Elif(offered & (stale != 0)):
                     m.d.comb += drops.eq(1)
                     m.d.sync += state.eq(_State.DROP)
-                with m.Elif(self.i.valid):
+                with m.Elif(offered):
                     m.d.comb += answers.eq(1)
                     choose(None, [answered[:8]], Kind.RESULT)
                 with m.Elif(wishes["report"]):
@@ -141,8 +145,10 @@ class LinkAnswers(wiring.Component):
             m.d.sync += [wishes["ask"].eq(0), wishes["report"].eq(0)]
         return m
 
-    def _tail(self, m, kind, answered, takes, dropping) -> Mapping[str, Value]:
-        """The bytes after the fields: ``takes`` in the cycles in which one of them is taken."""
+    def _tail(self, m, kind, answered, free, state) -> Mapping[str, Value]:
+        """The bytes after the fields, each of which goes when there is room (``free``)."""
+        takes, dropping = Signal(name="tail_taken"), Signal(name="dropping")
+        m.d.comb += [takes.eq(free & (state == _State.TAIL)), dropping.eq(state == _State.DROP)]
         tail = {name: Signal(8 if name == "byte" else 1, name=f"tail_{name}")
                 for name in ("byte", "there", "last", "dropped")}
         # IDENTITY and STATE: a place counts their bytes. A counter's high byte is kept when its low one goes.
@@ -160,8 +166,9 @@ class LinkAnswers(wiring.Component):
         byte_taken, word_taken = Signal(), Signal()
         m.d.comb += byte_taken.eq(takes & of_result & full)
         _, last_byte = wrapping_counter(m, self._bytes, byte_taken, name="byte")
-        m.d.comb += [self.i.ready.eq(dropping | (of_result & takes & ~full)),
-                     word_taken.eq(self.i.valid & self.i.ready)]
+        wanted = dropping | ((state == _State.TAIL) & of_result & ~full)
+        m.d.comb += word_taken.eq(self.i.valid & self.i.ready)
+        m.d.sync += self.i.ready.eq(wanted & ~word_taken)
         _, last_word = wrapping_counter(m, self._words, word_taken, name="word")
         m.d.comb += tail["dropped"].eq(word_taken & last_word)
         with m.If(word_taken & ~dropping):

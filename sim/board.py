@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import UserError
-from .verilate import cache_folder, verilate
 from .sources import Sources
+from .verilate import cache_folder, verilate
 
 __all__ = ["Counts", "SimulatedBoard"]
 
