@@ -68,7 +68,7 @@ def main(arguments: list[str] | None = None) -> int:
     console, progress = Console(width=250), Console(stderr=True)
     table = Table(title="networks on boards", title_justify="left", caption_justify="left",
                   caption="LUTs, block RAMs, DSPs and Fmax after routing (7 series: Yosys' counts), link included; "
-                          "core frames/s at the clock asked for, or what it was lowered to; link frames/s at 1 Mbaud, an "
+                          "core frames/s at the clock asked for, or lowered to; link frames/s at 1 Mbaud, an "
                           "upper bound: framing takes some 5 %; seconds of wall time, all seeds of all attempts")
     for column in COLUMNS:
         table.add_column(column, justify="left" if column in ("network", "board", "folding", "changed") else "right")
