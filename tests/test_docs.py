@@ -22,7 +22,8 @@ def blocks(language):
 def test_the_readmes_road_can_be_walked(tmp_path):
     pytest.importorskip("brevitas", reason="pip install 'gatewright[train]' to run this")
     lines = [line for block in blocks("console") for line in block.splitlines()]
-    commands = [line[2:] for line in lines if line.startswith("$ gatewright")]
+    # What needs a board's tools, or a board, comes last and has tests of its own.
+    commands = [line[2:] for line in lines if line.startswith("$ gatewright")][:5]
     assert [shlex.split(command)[1] for command in commands] == ["train", "build", "verify", "simulate", "report"]
     for command in commands:
         # Two epochs are enough to walk on: what is trained how well is tested elsewhere.
