@@ -31,7 +31,9 @@ class Ice40(Flow):
 
     def place(self, board: Board, top: str) -> list[str]:
         package = board.part.rpartition("-")[2].lower()
-        return [f"--{board.device.name}", "--package", package, "--pcf", f"{top}.pcf", "--asc", f"{top}.asc"]
+        # The default router rips up the same few arcs for ever where a PLL's lock has to pass a crowded corner (HX8K).
+        return [f"--{board.device.name}", "--package", package, "--router", "router2", "--pcf", f"{top}.pcf",
+                "--asc", f"{top}.asc"]
 
     def pack(self, board: Board, top: str) -> list[str]:
         return [f"{top}.asc", f"{top}.bin"]
