@@ -96,3 +96,39 @@ def simulate_board(
 
     serve_board(place_of(folder, board, baud), clock=clock, corrupt=corrupt, lose=lose, repeat=repeat, seed=seed,
                 console=console)
+
+
+@app.command()
+def tile(
+    folder: Folder,
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="OUT", help="The TinyTapeout project to write.")],
+    tiles: Annotated[str, typer.Option(
+        "--tiles", metavar="1x1|1x2|2x2|…", help="How much of a chip it asks for.")] = "1x2",
+    clock: Annotated[float, typer.Option(metavar="MHZ", help="What the tile is to run at.")] = 10.0,
+    author: Annotated[str, typer.Option(help="Your name, for `info.yaml`.")] = "",
+    liberty: Annotated[Path | None, typer.Option(
+        "--liberty", metavar="FILE", help="A cell library (`.lib`), in which the area is given; generic gates without "
+        "one.")] = None,
+    data: Annotated[Path | None, typer.Option(
+        "--data", metavar="FILE", help="Frames for its bench, as of `verify`; random ones without them.")] = None,
+    frames: Frames = None,
+) -> None:
+    """Make a chip of a small build: a TinyTapeout tile `tt_um_NAME`, with its pinout, documentation and bench.
+
+    Frames go in and answers come out over eight pins each way. Memories become gates and flip-flops, and nothing relies
+    on what they hold at power-up.
+    """
+    from .compiler import Design
+    from .compiler.data import read
+    from .compiler.tile import write
+
+    design = Design.open(folder)
+    codes = None if data is None else design.codes(read(data, None).first(frames).x)
+    with bar("tile") as step:
+        found = write(design, output, codes, tiles=tiles, clock_hz=round(clock * 1e6), author=author, liberty=liberty,
+                      progress=step)
+    size = f"{found.area:,.0f} um^2" if found.area is not None else f"about {found.transistors:,} transistors"
+    console.print(f"{found.cells:,} cells, {found.flip_flops:,} of them flip-flops: {size} in {found.library} "
+                  f"(Yosys {found.yosys}, cells alone)", highlight=False, soft_wrap=True)
+    console.print(f"written to [bold]{output}[/]; next: make -C {output}/test -f verilator.mk", highlight=False,
+                  soft_wrap=True)

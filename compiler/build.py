@@ -60,7 +60,7 @@ def write(design: Compiled, folder: Path, *, progress: Callable[[str], None] = l
     summary = report.summarise(design)
     said = _description(design, model)
     identity = bytes.fromhex(said["identity"])
-    for checked in (False, True):
+    for checked in (False, True)[: 1 + bool(design.dataflow.loadable)]:
         rtl |= emit_axi(design.dataflow, design.name, identity, checked=checked)
     said["rtl"] = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in sorted(rtl.items())}
     registers = axi_map.as_json(design.dataflow, design.name, identity).encode()

@@ -189,11 +189,12 @@ class _Typed:
     ready: Signal
 
 
-def emit(dataflow: Dataflow, name: str, *, progress: Callable[[str], None] = lambda stage: None) -> dict[str, str]:
+def emit(dataflow: Dataflow, name: str, *, progress: Callable[[str], None] = lambda stage: None,
+         memories: type[Memories] = Memories) -> dict[str, str]:
     """The design's Verilog and memory files by name; ``NAME.v`` holds the top module ``NAME``.
 
-    ``progress`` is called with each stage's name before it is elaborated. The text depends on the dataflow graph and
-    the name alone: not on paths, the machine or the time.
+    ``memories`` says what becomes of ROMs. ``progress`` is called with each stage's name before it is elaborated. The
+    text depends on the dataflow graph and the name alone: not on paths, the machine or the time.
     """
     files: dict[str, str] = {}
     modules: dict[str, str] = {}
@@ -205,7 +206,7 @@ def emit(dataflow: Dataflow, name: str, *, progress: Callable[[str], None] = lam
             if fresh:
                 progress(stage.name)
                 heads[module] = _header(stage)
-                yield module, stage.unit(), Memories(module, files)
+                yield module, stage.unit(), memories(module, files)
         progress(name)
         heads[name] = f"// {name}: the accelerator, unit by unit.\n"
         yield name, Accelerator(dataflow, modules), None

@@ -26,12 +26,13 @@ def add_rom(m: Module, platform, words: Sequence[int], width: int, addr, en, *, 
     """Add a ROM of ``len(words)`` words of ``width`` bits, read in step with the clock while ``en`` is high.
 
     Returns the read data, valid in the cycle after the one that read it. One word makes a constant, without a register.
-    With ``small_inline``, a ROM of up to ``SMALL`` bits becomes no memory file.
+    With ``small_inline``, a ROM of up to ``SMALL`` bits becomes no memory file, unless the platform has ``every_rom``.
     """
     if len(words) == 1:
         return Const(words[0], width)
     memory_file = getattr(platform, "memory_file", None)
-    if memory_file is not None and not (small_inline and len(words) * width <= SMALL):
+    inline = small_inline and len(words) * width <= SMALL and not getattr(platform, "every_rom", False)
+    if memory_file is not None and not inline:
         read = Signal(width, name=f"{name}_data")
         # The instance's own name becomes part of the simulator's hierarchy, so it is fixed here.
         m.submodules[name] = Instance(memory_file(name, words, width), i_clk=ClockSignal(), i_en=en, i_addr=addr,

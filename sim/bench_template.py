@@ -14,10 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
-__all__ = ["files"]
+__all__ = ["files", "tile_files"]
 
 # Tests of cocotb_bench.py: four of every frame, three of malformed frames, one reset; and of cocotb_axi.py.
 _TESTS, _AXI_TESTS = 8, 10
+# And of cocotb_tile.py: four of every frame, SYNC, reset.
+_TILE_TESTS = 6
 _AXI_LITE = [f"s_axil_{channel}{part}" for channel, parts in {
     "aw": "addr prot valid ready", "w": "data strb valid ready", "b": "resp valid ready",
     "ar": "addr prot valid ready", "r": "data resp valid ready"}.items() for part in parts.split()]
@@ -153,6 +155,19 @@ def files(name: str, top: str, *, in_bytes_per_word: int, in_words: int, out_byt
     if loads is not None:
         found["loads.json"] = loads
     return found
+
+
+def tile_files(top: str) -> tuple[str, str]:
+    """``verilator.mk`` and ``ports.vlt`` of a tile's bench (``cocotb_tile``), whose RTL is in ``../src``."""
+    makefile = _MAKEFILE.replace("../rtl", "../src").replace(":  make\n", ":  make -f verilator.mk\n")
+    for mark, text in (("AXI", ""), ("AXI_HELP", ""), ("CLEAN", ""), ("TOP", top), ("TESTS", str(_TILE_TESTS))):
+        makefile = makefile.replace(f"@{mark}@", text)
+    makefile = makefile.replace("test_@NAME@", "test").replace("ports.vlt Makefile", "ports.vlt verilator.mk")
+    for before, after in ((" Makefile\n", " verilator.mk\n"), ("'make PYTHON", "'make -f verilator.mk PYTHON")):
+        makefile = makefile.replace(before, after)
+    names = ("ui_in", "uo_out", "uio_in", "uio_out", "uio_oe", "ena", "clk", "rst_n")
+    return makefile, "`verilator_config\n" + "".join(
+        f'public_flat_rw -module "{top}" -var "{name}"\n' for name in names)
 
 
 def _ports(top: str, others: Sequence[str]) -> str:

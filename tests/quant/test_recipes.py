@@ -16,6 +16,7 @@ from gatewright.quant.tasks import TASKS
 # Name: layers with weights, bits of all weights, bits of weights a layer, and outputs.
 NETWORKS = {
     "digits-w1a1": (3, 84_480, {1}, 10),
+    "digits-tile": (2, 1_776, {1}, 10),
     "tfc-w1a1": (4, 59_008, {1}, 10),
     "sfc-w1a1": (4, 334_336, {1}, 10),
     "lfc-w1a1": (4, 2_910_208, {1}, 10),
