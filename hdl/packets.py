@@ -96,7 +96,7 @@ class Framer(wiring.Component):
     Members
     -------
     i : In(stream.Signature(PacketByte))
-        A packet's bytes without its CRC.
+        A packet's bytes without its CRC, at most one in two cycles; ``ready`` comes from a register.
     o : Out(stream.Signature(8))
         For a line that takes a byte in no less than 10 cycles (``UartTransmitter``).
     """
@@ -109,12 +109,19 @@ class Framer(wiring.Component):
         m.submodules.crc = crc = _SerialCrc()
         state, sent, free = Signal(_State), Signal(range(CRC_BYTES)), Signal()
         byte, special, escaped = Signal(8), Signal(), Signal()
+        # A byte waits here until it has gone, so that no path leads from the line into what gives packets.
+        held, there, goes = Signal(PacketByte), Signal(), Signal()
         m.d.comb += [
+            self.i.ready.eq(~there),
             free.eq(~self.o.valid | self.o.ready),
-            byte.eq(Mux(state == _State.CRC, crc.crc.word_select(sent, 8), self.i.payload.data)),
+            byte.eq(Mux(state == _State.CRC, crc.crc.word_select(sent, 8), held.data)),
             special.eq(((byte == FLAG) | (byte == ESCAPE)) & ~escaped),
-            crc.data.eq(self.i.payload.data),
+            crc.data.eq(held.data), crc.step.eq(goes),
         ]
+        with m.If(~there):
+            m.d.sync += [held.eq(self.i.payload), there.eq(self.i.valid)]
+        with m.Elif(goes):
+            m.d.sync += there.eq(0)
         with m.If(free):
             m.d.sync += [self.o.valid.eq(0), self.o.payload.eq(FLAG), escaped.eq(0)]
             with m.If((state == _State.BYTES) | (state == _State.CRC)):
@@ -122,12 +129,12 @@ class Framer(wiring.Component):
             with m.Switch(state):
                 with m.Case(_State.OPEN):
                     m.d.comb += crc.clear.eq(1)
-                    with m.If(self.i.valid):
+                    with m.If(there):
                         m.d.sync += [self.o.valid.eq(1), state.eq(_State.BYTES)]
-                with m.Case(_State.BYTES), m.If(self.i.valid):
+                with m.Case(_State.BYTES), m.If(there):
                     m.d.sync += [self.o.valid.eq(1), escaped.eq(special)]
-                    m.d.comb += [self.i.ready.eq(~special), crc.step.eq(~special)]
-                    with m.If(~special & self.i.payload.last):
+                    m.d.comb += goes.eq(~special)
+                    with m.If(~special & held.last):
                         m.d.sync += [state.eq(_State.CRC), sent.eq(0)]
                 with m.Case(_State.CRC):
                     m.d.sync += [self.o.valid.eq(1), escaped.eq(special)]

@@ -1,5 +1,5 @@
-// A board in simulation: a verilated top with the ports clk, rst, rx and tx, and the two lines of its serial port, between
-// the bytes of a pseudo-terminal. Lines are simulated level by level, in cycles of the board's clock; a byte may be
+// A board in simulation: a verilated top with the ports clk, rst, rx and tx, and the two lines of its serial port,
+// between the bytes of a pseudo-terminal. Lines are simulated level by level, in cycles of the board's clock; a byte may be
 // changed, lost or doubled on its way, each direction by a random sequence of its own.
 
 #include <cerrno>
@@ -191,7 +191,8 @@ thread_local std::string open_error;
 
 // Verilator's own versions of these print, abort or exit (see harness.cpp).
 void vl_fatal(const char* file, int line, const char*, const char* message) VL_MT_UNSAFE {
-    throw std::runtime_error(std::string(message) + (file && *file ? " (" + std::string(file) + ":" + std::to_string(line) + ")" : ""));
+    const std::string where = file && *file ? " (" + std::string(file) + ":" + std::to_string(line) + ")" : "";
+    throw std::runtime_error(message + where);
 }
 void vl_warn(const char* file, int line, const char* scope, const char* message) VL_MT_UNSAFE {
     vl_fatal(file, line, scope, message);
