@@ -77,6 +77,7 @@ DEVICES: dict[str, Device] = {device.name: device for device in (
     Device("ccgm1a1", GATEMATE, 40960, 32, 0),
     Device("lifcl-17", NEXUS, 13824, 24, 24),
     Device("lifcl-40", NEXUS, 32256, 84, 56),
+    Device("lcmxo2-1200", MACHXO2, 1280, 7, 0),
     Device("lcmxo2-7000", MACHXO2, 6864, 26, 0),
     Device("xc7a35t", XC7, 20800, 50, 90),
     Device("xc7a100t", XC7, 63400, 135, 240),

@@ -8,10 +8,14 @@ from .flow import Flow
 from .gatemate import GateMate
 from .gowin import Gowin
 from .ice40 import Ice40
+from .machxo2 import MachXo2
+from .nexus import Nexus
+from .xc7 import Xc7
 
 __all__ = ["FLOWS", "Flow", "flow_for"]
 
-FLOWS: dict[str, Flow] = {flow.family.name: flow for flow in (Ice40(), Ecp5(), Gowin(), GateMate())}
+FLOWS: dict[str, Flow] = {flow.family.name: flow for flow in (
+    Ice40(), Ecp5(), Gowin(), GateMate(), Nexus(), MachXo2(), Xc7())}
 """Every flow, by the family's name."""
 
 
