@@ -50,6 +50,43 @@ def implement(
 
 
 @app.command()
+def boards(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="One board, with its pins.")] = None,
+) -> None:
+    """List the boards: what their FPGAs hold, what carries the link, how far the tools that pip installs go."""
+    from rich.table import Table
+
+    from .boards.catalogue import BOARDS
+    from .boards.flows import flow_for
+
+    if name is not None:
+        from .compiler.implement import find_board
+
+        board = find_board(name)
+        pins = ", ".join(f"{port} {pin.name}" for port, pin in board.read_pins().by_port().items())
+        for line in (board.title, f"FPGA       {board.part}, {board.device.family.title}",
+                     f"oscillator {board.clock_mhz:g} MHz", f"pins       {pins}", f"link       {board.link}",
+                     f"program    {board.program}", f"see        {board.url}"):
+            console.print(line, highlight=False, soft_wrap=True, markup=False)
+        return
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    for title in ("board", "device", "family"):
+        table.add_column(title, no_wrap=True)
+    for title in ("LUTs", "RAMs", "DSPs", "MHz"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for title in ("link", "up to"):
+        table.add_column(title, no_wrap=True)
+    for board in BOARDS.values():
+        device = board.device
+        table.add_row(board.name, device.name, device.family.name, f"{device.luts:,}", f"{device.block_rams:,}",
+                      f"{device.dsps:,}", f"{board.clock_mhz:g}", "USB" if board.bridged else "adapter",
+                      flow_for(board).reach)
+    console.print(table)
+    console.print("MHz: the oscillator's; a PLL makes others. More on one: gatewright boards NAME", highlight=False,
+                  soft_wrap=True)
+
+
+@app.command()
 def run(
     folder: Folder,
     port: Annotated[str, typer.Option("--port", metavar="PORT", help="A serial port, such as `/dev/ttyUSB0`.")],

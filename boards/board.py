@@ -137,6 +137,11 @@ class Board:
     pll_pad: bool = False
     pack: tuple[str, ...] = ()
 
+    @property
+    def bridged(self) -> bool:
+        """Whether the board's own USB port carries the link; else it takes an adapter."""
+        return not self.link.startswith("a USB-UART adapter")
+
     def read_pins(self) -> Pins:
         """Where things are. Raises ``UserError`` if only a package that is not installed knows."""
         return self.pins if isinstance(self.pins, Pins) else self.pins.read()

@@ -147,9 +147,8 @@ def implement(sources: Sequence[Path], top: str, board: Board, clock_mhz: float,
         seconds["synthesis"] = round(time.monotonic() - began, 1)
         (work / f"{top}{flow.constraints_end}").write_text(
             flow.constraints(board, _ports(module, pins, top, board)), encoding="utf-8")
-        for name, text in flow.extras(board, top, [path.name for path in sources], clock_mhz).items():
-            (work / name).write_text(text, encoding="utf-8")
         if not flow.router:
+            _for_others(work, flow, board, top, sources)
             return _finished(work, _result(board, top, clock_mhz, flow, used, None, (), None, seconds))
         _check_size(board, used)
 
@@ -170,6 +169,15 @@ def _ports(module: dict, pins: dict[str, Pin], top: str, board: Board) -> dict[s
         raise UserError(f"{top} has a port {unknown[0]!r}, for which the board has no pin", where=board.name,
                         remedy=f"give the top the ports {', '.join(pins)} alone")
     return {port: pin for port, pin in pins.items() if port in module["ports"]}
+
+
+def _for_others(work: Path, flow: Flow, board: Board, top: str, sources: Sequence[Path]) -> None:
+    """Scripts for a vendor's tool, with all that they read beside them."""
+    (work / "verilog").mkdir()
+    for source in dict.fromkeys([*sources, *(memory for each in sources for memory in each.parent.glob("*.hex"))]):
+        shutil.copyfile(source, work / "verilog" / source.name)
+    for name, text in flow.extras(board, top).items():
+        (work / name).write_text(text, encoding="utf-8")
 
 
 def _budget(device: Device) -> dict[str, int]:

@@ -42,6 +42,11 @@ class Flow:
         """Arguments for the packer, which turns what the router wrote into a bitstream."""
         raise NotImplementedError
 
-    def extras(self, board: Board, top: str, sources: list[str], clock_mhz: float) -> dict[str, str]:
-        """Further files for tools that pip cannot install, by name."""
+    def extras(self, board: Board, top: str) -> dict[str, str]:
+        """Further files for tools that pip cannot install, by name; Verilog and memories lie in ``verilog/`` there."""
         return {}
+
+    @property
+    def reach(self) -> str:
+        """How far it goes with what pip installs: "bitstream", or "script" for those who own the maker's tool."""
+        return "bitstream" if self.router else "script"

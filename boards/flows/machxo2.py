@@ -1,4 +1,4 @@
-"""MachXO2: Yosys, nextpnr-machxo2, xo2pack."""
+"""MachXO2: Yosys, nextpnr-machxo2, xo2pack. PyPI's nextpnr holds the LCMXO2-1200 alone."""
 
 from __future__ import annotations
 

@@ -33,7 +33,9 @@ class Nexus(Flow):
         return "\n".join(lines) + "\n"
 
     def place(self, board: Board, top: str) -> list[str]:
-        return ["--device", board.part, "--router", "router1", "--pdc", f"{top}.pdc", "--fasm", f"{top}.fasm"]
+        # The default router finds no way from this family's pads to its clock network.
+        return ["--device", board.part, "--router", "router1", "--pdc", f"{top}.pdc",
+                "--fasm", f"{top}.fasm"]
 
     def pack(self, board: Board, top: str) -> list[str]:
         return ["pack", f"{top}.fasm", f"{top}.bit"]

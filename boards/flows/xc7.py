@@ -33,23 +33,20 @@ class Xc7(Flow):
                 lines.append(f"create_clock -add -name clk -period {1000 / board.clock_mhz:.3f} [get_ports {{ clk }}]")
         return "\n".join(lines) + "\n"
 
-    def extras(self, board: Board, top: str, sources: list[str], clock_mhz: float) -> dict[str, str]:
-        verilog = " ".join(f"../../rtl/{name}" if not name.startswith(f"{top}.") else name for name in sources)
-        return {"project.tcl": _project(board, top, verilog), "ip.tcl": _ip(board, top, verilog)}
+    def extras(self, board: Board, top: str) -> dict[str, str]:
+        return {"project.tcl": _project(board, top), "ip.tcl": _ip(board, top)}
 
 
-def _sources(verilog: str) -> str:
-    return f"""# Verilog and the memories that it reads, by their places in the build folder.
-set here [file dirname [file normalize [info script]]]
-foreach file {{{verilog}}} {{ read_verilog $here/$file }}
-foreach file [glob -nocomplain $here/../../rtl/*.hex] {{ add_files $file }}
+_SOURCES = """set here [file dirname [file normalize [info script]]]
+read_verilog [glob $here/verilog/*.v]
+foreach memory [glob -nocomplain $here/verilog/*.hex] { add_files $memory }
 """
 
 
-def _project(board: Board, top: str, verilog: str) -> str:
-    return f"""# {board.title}: from Verilog to {top}.bit with Vivado, without a project on disk.
+def _project(board: Board, top: str) -> str:
+    return f"""# {board.title}: from Verilog to {top}.bit with Vivado.
 #   vivado -mode batch -source project.tcl
-{_sources(verilog)}read_xdc $here/{top}.xdc
+{_SOURCES}read_xdc $here/{top}.xdc
 synth_design -top {top} -part {board.part}
 opt_design
 place_design
@@ -61,16 +58,17 @@ write_bitstream -force $here/{top}.bit
 """
 
 
-def _ip(board: Board, top: str, verilog: str) -> str:
-    return f"""# An IP of the whole build for Vivado's block designs, in the folder ip/.
+def _ip(board: Board, top: str) -> str:
+    return f"""# An IP of the same Verilog for Vivado's block designs, in the folder ip/.
 #   vivado -mode batch -source ip.tcl
-# Set gatewright_top before sourcing this to package another module, such as that with AXI ports.
-if {{![info exists gatewright_top]}} {{ set gatewright_top {top} }}
+# Set "wrapped" first to package another module: NAME_axi, say, whose files lie in the build's rtl/, has AXI ports.
+if {{![info exists wrapped]}} {{ set wrapped {top} }}
 create_project -in_memory -part {board.part}
-{_sources(verilog)}set_property top $gatewright_top [current_fileset]
+{_SOURCES}foreach file [glob -nocomplain $here/core/rtl/*_axi*.v] {{ read_verilog $file }}
+set_property top $wrapped [current_fileset]
 update_compile_order -fileset sources_1
 ipx::package_project -root_dir $here/ip -vendor gatewright -library user -taxonomy /UserIP -import_files -force
-set_property name $gatewright_top [ipx::current_core]
+set_property name $wrapped [ipx::current_core]
 set_property version 1.0 [ipx::current_core]
 ipx::infer_bus_interfaces xilinx.com:interface:axis_rtl:1.0 [ipx::current_core]
 ipx::create_xgui_files [ipx::current_core]
