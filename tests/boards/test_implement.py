@@ -86,7 +86,7 @@ def test_7_series_ends_in_a_netlist_and_scripts(tmp_path, name):
 
 
 def test_what_is_too_large_says_what_it_needs_and_what_there_is(tmp_path):
-    (tmp_path / "design.v").write_text(UART.replace("15:0", "799:0").replace("q * 3 + d", "d ^ {q, d[0]}"))
+    (tmp_path / "design.v").write_text(UART.replace("15:0", "1399:0").replace("q * 3 + d", "d ^ {q, d[0]}"))
     board = BOARDS["icestick"]
     (tmp_path / "top.v").write_text(verilog.convert(BoardTop("design_uart", board, 24), name="top", emit_src=False))
     (tmp_path / "out").mkdir()
