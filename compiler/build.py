@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import UserError
-from . import axi_map, report, testbench
+from . import axi_ip, axi_map, report, testbench
 from .checked import emit_checked
 from .compiled import Compiled, compile_model, load
 from .edge import emit_axis
@@ -73,6 +73,7 @@ def write(design: Compiled, folder: Path, *, progress: Callable[[str], None] = l
         **{f"tb/{name}": content for name, content in testbench.files(design, registers).items()},
         f"soc/{design.name}_axi.h": axi_map.as_header(design.dataflow, design.name, identity).encode(),
         f"soc/{design.name}_axi.json": registers,
+        f"soc/{design.name}_axi_ip.tcl": axi_ip.as_tcl(design.name, rtl).encode(),
     }
     with replacing(folder) as new:
         for name, content in files.items():

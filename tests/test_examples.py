@@ -1,8 +1,10 @@
 """The examples and the Python of docs/ run, each as a person starts it, and say what they are to say."""
 
 import doctest
+import json
 import os
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -63,7 +65,86 @@ def test_a_unit_runs_in_a_design_of_ones_own(tmp_path):
 
 def test_every_example_is_run():
     assert {path.name for path in EXAMPLES.glob("*.py")} == {
-        "train_your_own.py", "unit_in_amaranth.py", "explore_folding.py"}
+        "train_your_own.py", "unit_in_amaranth.py", "explore_folding.py", "core_in_amaranth.py", "core_in_litex.py",
+        "pynq_axi.py"}
+
+
+@pytest.fixture(scope="module")
+def small_build(tmp_path_factory):
+    """A build of a network made by hand: two layers of two bits, answers of several words."""
+    import numpy as np
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    folder, rng = tmp_path_factory.mktemp("small"), np.random.default_rng(0)
+    nodes, constants, last = [], [], "x"
+
+    def node(op, *inputs, **attributes):
+        nonlocal last
+        names = []
+        for value in inputs:
+            names.append(value if isinstance(value, str) else f"c{len(constants)}")
+            if not isinstance(value, str):
+                constants.append(numpy_helper.from_array(np.asarray(value, np.float32), names[-1]))
+        last = f"t{len(nodes)}"
+        domain = "qonnx.custom_op.general" if op == "BipolarQuant" else ""
+        nodes.append(helper.make_node(op, names, [last], domain=domain, **attributes))
+        return last
+
+    node("BipolarQuant", "x", 1.0)
+    for rows, columns in ((8, 12), (6, 8)):
+        before = last
+        weights = node("BipolarQuant", rng.normal(size=(rows, columns)), 0.5)
+        node("Gemm", before, weights, transB=1)
+        if rows == 8:
+            node("BipolarQuant", last, 1.0)
+    graph = helper.make_graph(nodes, "net", [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 12])],
+                              [helper.make_tensor_value_info(last, TensorProto.FLOAT, None)], constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13),
+                                                    helper.make_opsetid("qonnx.custom_op.general", 1)], ir_version=10)
+    onnx.save(model, folder / "net.onnx")
+    return gatewright.compile(gatewright.load(folder / "net.onnx"), folding="2x3,2x2").write(folder / "build")
+
+
+def test_a_core_runs_in_an_amaranth_design_of_ones_own(small_build, tmp_path):
+    said = run("core_in_amaranth.py", small_build, folder=tmp_path)
+    assert "50 frames through net in a design of my own: 300 integers equal" in said
+    said = run("core_in_amaranth.py", "nowhere", folder=tmp_path, status=1)
+    assert said.startswith("core_in_amaranth: nowhere: no such folder")
+
+
+def test_a_core_runs_in_litex(small_build, tmp_path):
+    pytest.importorskip("litex", reason="pip install litex==2024.12 to run this")
+    assert "50 frames through net in LiteX: 300 integers equal" in run("core_in_litex.py", small_build, folder=tmp_path)
+
+
+def test_registers_are_reached_by_name_from_pynq(small_build):
+    said = json.loads((small_build / "soc" / "net_axi.json").read_text())
+    identity = bytes.fromhex(said["identity"])
+    bus = {said["registers"]["MAGIC"]: said["magic"], said["registers"]["VERSION"]: said["version"],
+           **{said["registers"][f"IDENTITY_{k}"]: int.from_bytes(identity[4 * k : 4 * k + 4], "little")
+              for k in range(2)}, said["registers"]["STATUS"]: 0b1_0000_0010, said["busy"] + 4: 7,
+           said["registers"]["CYCLES_1"]: 1}
+    space = runpy.run_path(str(EXAMPLES / "pynq_axi.py"))
+    path, written = small_build / "soc" / "net_axi.json", []
+    registers = space["Registers"](path, lambda at: bus.get(at, 0), lambda at, value: written.append((at, value)))
+    assert registers.status() == ["LATE", "BUSY"]
+    assert written == [(said["registers"]["STATUS"], 0b1_0000_0010)]
+    found = registers.counters()
+    assert found["CYCLES"] == 1 << 32
+    assert list(found["busy"].values())[1] == 7
+    bus[said["registers"]["IDENTITY_0"]] ^= 1
+    with pytest.raises(ValueError, match="the overlay holds another design"):
+        space["Registers"](path, lambda at: bus.get(at, 0), lambda at, value: None)
+
+
+def test_the_script_for_vivado_names_files_that_are_there(small_build):
+    text = (small_build / "soc" / "net_axi_ip.tcl").read_text()
+    named = set(re.findall(r"\$here/(\S+?)[\s\]]", text)) - {"ip"}
+    assert {"../rtl/net_axi.v", "../rtl/net_tapped.v", "../rtl/net_axis_slave.v"} <= named
+    assert "../rtl/net.v" not in named
+    assert all((small_build / "soc" / name).is_file() for name in named)
+    assert text.count("{") == text.count("}")
 
 
 def test_the_pages_python_runs(tmp_path):
