@@ -183,8 +183,8 @@ def verify(
     waves: Annotated[Path | None, typer.Option(
         metavar="FILE", help="If the RTL differs: waves (FST or VCD) up to the frame that does.")] = None,
     netlist: Annotated[list[str] | None, typer.Option(
-        metavar="ice40|ecp5", help="Synthesise for this family, too, and prove the netlist on the same frames; may be "
-        "given for several.")] = None,
+        metavar="ice40|ecp5|gatemate", help="Synthesise for this family, too, and prove the netlist on the same "
+        "frames; may be given for several.")] = None,
 ) -> None:
     """Prove a build on data: QONNX = golden = RTL in Verilator (= netlist), every integer of every stream, every cycle.
 

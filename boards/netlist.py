@@ -6,7 +6,6 @@ The models are those that come with Yosys, read where it is installed. Where Yos
 from __future__ import annotations
 
 import importlib.util
-import json
 import subprocess
 import sys
 import tempfile
@@ -16,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import UserError
+from . import synthesis
 from .family import Family
-from .synthesis import _DRIVER
 
 __all__ = ["SIMULATED", "Netlist", "synthesise"]
 
@@ -27,6 +26,7 @@ _MODELS: dict[str, dict[str, str]] = {
     "ice40": {"cells_sim.v": "ice40/cells_sim.v"},
     "ecp5": {"common_sim.v": "ecp5/common_sim.vh", "ccu2c_sim.v": "ecp5/ccu2c_sim.vh",
              "cells_ff.vh": "ecp5/cells_ff.vh", "cells_io.vh": "ecp5/cells_io.vh"},
+    "gatemate": {"cells_sim.v": "gatemate/cells_sim.v"},
 }
 
 SIMULATED: tuple[str, ...] = tuple(_MODELS)
@@ -79,25 +79,17 @@ def synthesise(sources: Sequence[Path], top: str, family: Family, *,
         raise UserError(f"the cells of {family.title} have no simulation models", where=family.name,
                         remedy=f"say one of {', '.join(SIMULATED)}")
     share = _share()
-    sources = [Path(source).resolve() for source in sources]
-    for source in sources:
-        if not source.is_file():
-            raise UserError("no such Verilog file", where=str(source))
     with tempfile.TemporaryDirectory(prefix="gatewright-netlist-") as folder:
-        printed = Path(folder) / "yosys.log" if log is None else log
         written, verilog = Path(folder) / "netlist.json", Path(folder) / "netlist.v"
-        # As in boards.synthesis: names like those of a bit would stop ABC9.
-        _run([*(f'read_verilog "{source}"' for source in sources), "rename -hide w:*]", f"{family.synth} -top {top}",
-              f'write_json "{written}"'], sources[0].parent, printed, written)
-        content = json.loads(written.read_text(encoding="utf-8"))
-        module = content["modules"][top]
+        module, version = synthesis.synthesise(sources, top, f"{family.synth} -top {top}", written, log=log,
+                                               target=family.name)
         names = _kept(module, streams or {})
         # With Yosys' own long names the simulator's code would be several times larger, and a vector of which each bit
         # has a cell of its own is slow to simulate.
         but = " ".join(f"w:{new} %d" for new in names.values())
         _run([f'read_json "{written}"', f"cd {top}", *(f"rename {old} {new}" for old, new in names.items()), "cd ..",
               f"splitnets w:* {but}", f"rename -hide w:* x:* %d {but} c:*", "rename -enumerate -pattern n%",
-              f'write_verilog -noattr "{verilog}"'], Path(folder), printed, verilog)
+              f'write_verilog -noattr "{verilog}"'], verilog)
         text = verilog.read_bytes()
     kept = {name: f"{name}_ready" in names.values() for name in streams or {} if f"{name}_valid" in names.values()}
     own = Path(__file__).with_name("models") / f"{family.name}.v"
@@ -106,7 +98,7 @@ def synthesise(sources: Sequence[Path], top: str, family: Family, *,
         files["models.v"] = own.read_bytes()
     cells = Counter(cell["type"] for cell in module["cells"].values() if not cell["type"].startswith("$"))
     return Netlist(top, files, {name: (share / path).read_bytes() for name, path in _MODELS[family.name].items()},
-                   kept, dict(sorted(cells.items())), content["creator"].split()[1])
+                   kept, dict(sorted(cells.items())), version)
 
 
 def _share() -> Path:
@@ -117,12 +109,11 @@ def _share() -> Path:
     return Path(next(iter(spec.submodule_search_locations))) / "share"
 
 
-def _run(commands: Sequence[str], folder: Path, log: Path, made: Path) -> None:
-    with log.open("a", encoding="utf-8") as stream:
-        done = subprocess.run([sys.executable, "-c", _DRIVER, *commands], stdin=subprocess.DEVNULL, stdout=stream,
-                              stderr=subprocess.STDOUT, cwd=folder, check=False)
+def _run(commands: Sequence[str], made: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", synthesis.DRIVER, *commands], stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True, errors="replace", cwd=made.parent, check=False)
     if done.returncode or not made.is_file():
-        errors = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if "ERROR" in line]
+        errors = [line for line in (done.stdout + done.stderr).splitlines() if "ERROR" in line]
         raise UserError(f"Yosys failed: {errors[-1].strip() if errors else f'it ended with status {done.returncode}'}")
 
 

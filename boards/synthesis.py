@@ -22,16 +22,16 @@ from pathlib import Path
 from ..errors import UserError
 from .family import Family
 
-__all__ = ["Resources", "count", "resources", "synthesise"]
+__all__ = ["DRIVER", "Resources", "count", "resources", "synthesise"]
 
-# What the process runs: every further argument is a Yosys command.
-_DRIVER = """
+DRIVER = """
 import sys
 from pyosys import libyosys
 design = libyosys.Design()
 for command in sys.argv[1:]:
     libyosys.run_pass(command, design)
 """
+"""What a process with Yosys runs: every further argument is a command."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ def synthesise(sources: Sequence[Path], top: str, command: str, netlist: Path, *
         commands = [*(f'read_verilog "{source}"' for source in sources), "rename -hide w:*]",
                     *command.splitlines(), f'write_json "{netlist.resolve()}"']
         with printed.open("w", encoding="utf-8") as stream:
-            run = subprocess.run([sys.executable, "-c", _DRIVER, *commands], stdin=subprocess.DEVNULL, stdout=stream,
+            run = subprocess.run([sys.executable, "-c", DRIVER, *commands], stdin=subprocess.DEVNULL, stdout=stream,
                                  stderr=subprocess.STDOUT, cwd=sources[0].parent, check=False)
         status = run.returncode
         if status or not netlist.is_file():

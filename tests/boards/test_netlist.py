@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from gatewright.boards.family import ECP5, FAMILIES, ICE40, XC7
+from gatewright.boards.family import ECP5, FAMILIES, GATEMATE, ICE40, XC7
 from gatewright.boards.netlist import SIMULATED, synthesise
 from gatewright.errors import UserError
 from gatewright.sim import patterns, verilated
@@ -30,7 +30,7 @@ endmodule
 """
 
 
-@pytest.mark.parametrize("family", [ICE40, ECP5], ids=lambda family: family.name)
+@pytest.mark.parametrize("family", [ICE40, ECP5, GATEMATE], ids=lambda family: family.name)
 @pytest.mark.parametrize(("width", "depth"), [
     (9, 2048), *(pytest.param(*shape, marks=pytest.mark.full) for shape in (
         (1, 16384), (2, 8192), (4, 4096), (18, 1024), (36, 512), (40, 700))),
@@ -96,7 +96,7 @@ def test_a_family_without_models_is_refused(tmp_path):
 
 def test_what_yosys_cannot_read_is_refused_in_a_line(tmp_path):
     (tmp_path / "bad.v").write_text("module bad(input clk; endmodule\n")
-    with pytest.raises(UserError, match=r"^Yosys failed: .*ERROR: syntax error"):
+    with pytest.raises(UserError, match=r"^Yosys could not synthesise bad for ice40: .*ERROR: syntax error"):
         synthesise([tmp_path / "bad.v"], "bad", FAMILIES["ice40"])
     with pytest.raises(UserError, match="no such Verilog file"):
         synthesise([tmp_path / "none.v"], "none", ICE40)
