@@ -119,11 +119,11 @@ def _load(name: str, models: Path, place: Path) -> gatewright.Model:
 
 
 def _first_layer(source: Path, path: Path) -> Path:
-    """A file with a network's nodes up to its first activation quantiser."""
+    """A file with a network's nodes up to its first layer's sums."""
     model = onnx.load(source)
-    graph, output = model.graph, "layers.0.relu.out"
+    graph, output = model.graph, "layers.0.linear.out"
     last = next(place for place, node in enumerate(graph.node) if node.output[0] == output)
-    outputs = next(len(t.dims) and t.dims[0] for t in graph.initializer if t.name == "layers.0.norm.scale")
+    outputs = next(tensor.dims[0] for tensor in graph.initializer if tensor.name == "layers.0.norm.scale")
     del graph.node[last + 1 :]
     used = {name for node in graph.node for name in node.input}
     for tensor in [tensor for tensor in graph.initializer if tensor.name not in used]:
