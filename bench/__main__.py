@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 RUNS = ("lut_per_lane", "compile", "golden", "simulators", "cnv", "folding", "cost_model", "zoo", "scale", "coded",
-        "eie", "axi", "accuracy digits-w1a1 tfc-w1a1 sfc-w1a1")
+        "eie", "axi", "link", "accuracy digits-w1a1 tfc-w1a1 sfc-w1a1")
 
 
 def main() -> int:
