@@ -158,7 +158,8 @@ BAD = {
     "--bram -1": "--bram: a budget must be at least 0, not -1",
     "--dsp -1": "--dsp: a budget must be at least 0, not -1",
     "--board abacus": "--board: no device or board is called 'abacus'; say one of hx1k, up5k, ",
-    "--family virtex": "--family: no device family is called 'virtex'; say one of ice40, ecp5, xc7",
+    "--family virtex": "--family: no device family is called 'virtex'; say one of ice40, ecp5, gowin, "
+                       "gatemate, nexus, machxo2, xc7, asic",
     "--board up5k --family xc7": "--family: up5k is an ice40; leave --family out",
     "--folding 2x5,3x2 --fps 9": "--folding and --fps: both a folding and a frame rate are given; give one of them",
     "--folding 2x5,3x2 --dsp 9": "--folding and --dsp: both a folding and a budget are given; give one of them",
