@@ -157,7 +157,9 @@ def simulated(on: On, *, clock: float | None = None, corrupt: float = 0.0, lose:
                         remedy=f"say one of {', '.join(catalogue.BOARDS)}")
     design = compiler.Design.open(on.folder)
     mhz = clock or on.clock or (design.clock if known is None else known.clock_mhz)
-    files = {name: text for name, text in rtl_files(on.folder).items() if "_axi" not in name}
+    # The core's own files: a build's rtl/ holds its edges for buses, too.
+    core = design.rtl()
+    files = {name: text for name, text in rtl_files(on.folder).items() if name in core}
     top = emit_uart(design.dataflow, design.name, Wire.read(on.folder).identity, mhz * 1e6, on.baud)
     files |= {name: text.encode() for name, text in top.items()}
     # Longer than any answer takes; and if not, whatever the host says next wakes the board.

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from ..errors import UserError
@@ -286,8 +286,7 @@ def _finished(work: Path, result: Implementation) -> Implementation:
         if place.is_dir():
             shutil.rmtree(place)
     files = tuple(sorted({path.name for path in work.iterdir()} | {"implementation.json"}))
-    result = Implementation(**{**{name: getattr(result, name) for name in result.__dataclass_fields__},
-                               "files": files})
+    result = replace(result, files=files)
     (work / "implementation.json").write_text(json.dumps(result.to_json(), indent=1) + "\n", encoding="utf-8")
     return result
 

@@ -28,9 +28,11 @@ from ..errors import UserError
 from . import build
 from .compiled import Compiled, compile_model
 from .emit import convert_all
+from .goal import check_clock
+from .identity import IDENTITY_BYTES
 from .pipelining import cut, deeper
 from .refold import differences, refolded
-from .uart_edge import emit_uart
+from .uart_edge import emit_uart, link_of
 
 __all__ = ["ATTEMPTS", "Implemented", "find_board", "implement", "record"]
 
@@ -60,15 +62,14 @@ class Implemented:
     def to_json(self) -> dict:
         """As ``implementation.json`` and ``report.json`` have it. Rates are frames/s, latency is in microseconds."""
         design, prediction = self.design, self.design.prediction
-        first, last = design.dataflow.edges[0], design.dataflow.edges[-1]
-        bytes_in, bytes_out = (edge.words * -(-edge.bits // 8) for edge in (first, last))
+        link = link_of(design.dataflow, bytes(IDENTITY_BYTES), self.clock * 1e6, self.baud)
         return {**self.result.to_json(), "clock_mhz": self.clock, "baud": self.baud, "changes": list(self.changes),
                 "folding": ",".join(map(str, design.folds)), "pipeline": list(design.pipelines),
                 "interval": float(prediction.interval), "latency": prediction.latency,
                 "fps": self.clock * 1e6 / float(prediction.interval), "latency_us": prediction.latency / self.clock,
-                "bytes_in": bytes_in, "bytes_out": bytes_out,
+                "bytes_in": link.bytes_in, "bytes_out": link.bytes_out,
                 # 10 bits a byte; both directions at once, so the longer one counts. Framing takes a little more.
-                "link_fps": self.baud / 10 / max(bytes_in, bytes_out)}
+                "link_fps": self.baud / 10 / max(link.bytes_in, link.bytes_out)}
 
 
 def implement(design: Compiled, board: Board, folder: Path, *, clock: float | None = None, baud: int = 1_000_000,
@@ -95,6 +96,7 @@ def implement(design: Compiled, board: Board, folder: Path, *, clock: float | No
         If the design does not fit (the message says which layer to fold, and to what), a tool is missing or fails, or
         the board's PLL cannot make the clock.
     """
+    check_clock(design.clock if clock is None else clock)
     run = _Run(design, board, _clock(board, design.clock if clock is None else clock), baud, seeds,
                jobs, fit, progress)
     with replacing(folder) as work:
@@ -142,7 +144,7 @@ class _Run:
                 # Back to the best of all that was tried; what came after it did not help.
                 reached, self._design, self.changes = fastest
             self._lower(_MARGIN * reached)
-        raise UserError(f"no clock was found that the design reaches in {ATTEMPTS} attempts", where=self._board.name,
+        raise UserError("no clock was found that the design reaches", where=self._board.name,
                         remedy="ask for a lower one with --clock, or try more --seeds")
 
     def _attempt(self, work: Path, number: int) -> Implemented:
@@ -155,7 +157,8 @@ class _Run:
         texts = emit_uart(design.dataflow, name, identity, self._clock * 1e6, self._baud)
         top = f"{name}_{board.name.replace('-', '_')}"
         texts[f"{top}.v"] = convert_all([(top, BoardTop(f"{name}_uart", board, self._clock), None)])[top]
-        sources = [path for path in sorted((work / ".core" / "rtl").glob("*.v")) if "_axi" not in path.name]
+        # The core's own files: a build's rtl/ holds its edges for buses, too.
+        sources = [work / ".core" / "rtl" / file for file in sorted(design.rtl()) if file.endswith(".v")]
         for file, text in texts.items():
             (work / ".top" / file).write_text(text, encoding="utf-8")
             sources.append(work / ".top" / file)

@@ -7,6 +7,8 @@ from amaranth.lib import wiring
 from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import In, Out
 
+from .lanes import check_positive
+
 __all__ = ["Lamp", "PowerOnReset"]
 
 
@@ -29,9 +31,7 @@ class PowerOnReset(wiring.Component):
     """
 
     def __init__(self, cycles: int):
-        if not isinstance(cycles, int) or cycles < 1:
-            raise ValueError(f"cycles must be a positive integer, not {cycles!r}")
-        self._cycles = cycles
+        self._cycles = check_positive("cycles", cycles)
         super().__init__({"good": In(1), "rst": Out(1)})
 
     @property
@@ -71,9 +71,7 @@ class Lamp(wiring.Component):
     """
 
     def __init__(self, cycles: int):
-        if not isinstance(cycles, int) or cycles < 1:
-            raise ValueError(f"cycles must be a positive integer, not {cycles!r}")
-        self._cycles = cycles
+        self._cycles = check_positive("cycles", cycles)
         super().__init__({"active": In(1), "lit": Out(1)})
 
     @property

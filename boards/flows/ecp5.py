@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from ..board import Board, Pin
 from ..family import ECP5
-from .flow import Flow
+from .flow import Flow, lpf
 
 __all__ = ["Ecp5"]
 
@@ -28,12 +28,7 @@ class Ecp5(Flow):
         return f"synth_ecp5 -top {top} -nowidelut"
 
     def constraints(self, board: Board, ports: Mapping[str, Pin]) -> str:
-        lines = []
-        for port, pin in ports.items():
-            pull = " PULLMODE=UP" if pin.pulled else ""
-            lines += [f'LOCATE COMP "{port}" SITE "{pin.name}";',
-                      f'IOBUF PORT "{port}" IO_TYPE={board.standard}{pull};']
-        return "\n".join([*lines, f'FREQUENCY PORT "clk" {board.clock_mhz:g} MHZ;']) + "\n"
+        return lpf(board, ports)
 
     def place(self, board: Board, top: str) -> list[str]:
         found = re.fullmatch(r"LFE5U-(\d+)F-(\d)([A-Z]+\d+)C", board.part)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar
 
 from ..board import Board, Pin
 from ..family import Family
 
-__all__ = ["Flow"]
+__all__ = ["Flow", "lpf"]
 
 
-class Flow:
+class Flow(ABC):
     """From Verilog to a bitstream on one family. A file of this folder holds each; nothing here runs anything.
 
     ``router`` and ``packer`` are the tools' names, "" where there is none; ``constraints_end`` and ``bitstream_end``
@@ -26,21 +27,21 @@ class Flow:
     bitstream_end: ClassVar[str] = ""
     cells: ClassVar[dict[str, dict[str, float]]] = {}
 
+    @abstractmethod
     def synthesis(self, board: Board, top: str) -> str:
         """Yosys' commands, one a line. Pads are put in; hierarchy is flattened, with names that tell of it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def constraints(self, board: Board, ports: Mapping[str, Pin]) -> str:
         """The text that says which pin each port of the top module is."""
-        raise NotImplementedError
 
     def place(self, board: Board, top: str) -> list[str]:
-        """Arguments for the router, but for those that all families share (netlist, clock, seed, report)."""
-        raise NotImplementedError
+        """Arguments for the router but for those that all families share (netlist, clock, seed, report), if there is one."""
+        return []
 
     def pack(self, board: Board, top: str) -> list[str]:
-        """Arguments for the packer, which turns what the router wrote into a bitstream."""
-        raise NotImplementedError
+        """Arguments for the packer, which turns what the router wrote into a bitstream, if there is one."""
+        return []
 
     def extras(self, board: Board, top: str) -> dict[str, str]:
         """Further files for tools that pip cannot install, by name; Verilog and memories lie in ``verilog/`` there."""
@@ -50,3 +51,13 @@ class Flow:
     def reach(self) -> str:
         """How far it goes with what pip installs: "bitstream", or "script" for those who own the maker's tool."""
         return "bitstream" if self.router else "script"
+
+
+def lpf(board: Board, ports: Mapping[str, Pin]) -> str:
+    """Lattice's preference file, which ECP5 and MachXO2 share: each port's pin and pad, and the oscillator's MHz."""
+    lines = []
+    for port, pin in ports.items():
+        pull = " PULLMODE=UP" if pin.pulled else ""
+        lines += [f'LOCATE COMP "{port}" SITE "{pin.name}";',
+                  f'IOBUF PORT "{port}" IO_TYPE={board.standard}{pull};']
+    return "\n".join([*lines, f'FREQUENCY PORT "clk" {board.clock_mhz:g} MHZ;']) + "\n"

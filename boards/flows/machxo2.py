@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from ..board import Board, Pin
 from ..family import MACHXO2
-from .flow import Flow
+from .flow import Flow, lpf
 
 __all__ = ["MachXo2"]
 
@@ -23,12 +23,7 @@ class MachXo2(Flow):
         return f"synth_lattice -family xo2 -top {top} -nowidelut"
 
     def constraints(self, board: Board, ports: Mapping[str, Pin]) -> str:
-        lines = []
-        for port, pin in ports.items():
-            pull = " PULLMODE=UP" if pin.pulled else ""
-            lines += [f'LOCATE COMP "{port}" SITE "{pin.name}";',
-                      f'IOBUF PORT "{port}" IO_TYPE={board.standard}{pull};']
-        return "\n".join([*lines, f'FREQUENCY PORT "clk" {board.clock_mhz:g} MHZ;']) + "\n"
+        return lpf(board, ports)
 
     def place(self, board: Board, top: str) -> list[str]:
         return ["--device", board.part, "--lpf", f"{top}.lpf", "--textcfg", f"{top}.config"]

@@ -201,6 +201,21 @@ def test_building_anew_keeps_no_bitstream_of_the_old_design(design, tmp_path):
     assert not (folder / "boards").exists()
 
 
+@pytest.mark.parametrize("clock", [0, -1, float("nan"), float("inf")])
+def test_what_is_no_clock_is_refused_before_any_work(design, tmp_path, clock):
+    with pytest.raises(UserError, match=r"^--clock: a clock of .* MHz is out of range; say MHz, as in --clock 50$"):
+        run(design, tmp_path / "ulx3s", clock=clock)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_design_that_is_named_like_a_bus_keeps_all_its_files(design, scripted, tmp_path):
+    named = gatewright.compile(gatewright.load(design.model.imported.source, name="my_axi_net"), folding="12x24,6x12")
+    script = scripted((60.0, []))
+    run(named, tmp_path / "ulx3s", clock=50)
+    assert {name for name in named.rtl() if name.endswith(".v")} <= set(script.sources[0])
+    assert not any(name.startswith("my_axi_net_axi") for name in script.sources[0])
+
+
 def test_an_unknown_board_is_told_with_those_that_are_known():
     with pytest.raises(UserError, match=r"^--board: no board is called 'nexys'; say one of .*icebreaker, .*ulx3s-25f"):
         find_board("nexys")
