@@ -36,7 +36,7 @@ class Flow(ABC):
         """The text that says which pin each port of the top module is."""
 
     def place(self, board: Board, top: str) -> list[str]:
-        """Arguments for the router but for those that all families share (netlist, clock, seed, report), if there is one."""
+        """Arguments for the router, but for those that all share (netlist, clock, seed, report); if there is one."""
         return []
 
     def pack(self, board: Board, top: str) -> list[str]:
