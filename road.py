@@ -43,7 +43,8 @@ def train_recipe(name: str, output: Path, *, data: Path | None, test_data: Path 
             np.savez_compressed(file, x=split.x_test, y=split.y_test)
     console.print(quant.summary(trained))
     if trained.compressed is not None:
-        console.print(quant.steps_table(trained.compressed), quant.layers_table(trained.compressed))
+        console.print(quant.steps_table(trained.compressed), quant.layers_table(trained.compressed),
+                      quant.entries_table(trained.compressed))
         for line in quant.remarks(trained.compressed):
             console.print(line, highlight=False)
     declared = f"--input {recipe.input_type} --input-scale {recipe.input_scale}"

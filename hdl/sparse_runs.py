@@ -43,8 +43,7 @@ class RunsIndex(StoredIndex):
             m.d.comb += [
                 start.eq(Mux(odd, odd_one, even_one)),
                 end.eq(Mux(odd, even_one, odd_one)),
-                # No column has as many entries as these bits can count, so they say enough.
-                present.eq(start[: p.count_bits] != end),
+                present.eq(_differ(m, even_one[: p.count_bits], odd_one[: p.count_bits], f"differs{k}")),
             ]
             found.append((present, [start, end]))
         return found
@@ -60,6 +59,17 @@ class RunsIndex(StoredIndex):
 
     def walk(self, m: Module, element) -> Walk:
         return _RunsWalk(m, self._platform, self._parameters, element)
+
+
+def _differ(m: Module, even: Value, odd: Value, name: str) -> Value:
+    """Whether a column has entries: its pointers differ. None has as many entries as these bits can count.
+
+    Which of the two is the beginning does not matter, and the memories answer too late for that multiplexer or for
+    the chain of lookup tables that synthesis makes of one comparison; two bits each of both fill one of four inputs.
+    """
+    parts = Signal((len(even) + 1) // 2, name=name, attrs={"keep": True})
+    m.d.comb += parts.eq(Cat(even[bit : bit + 2] != odd[bit : bit + 2] for bit in range(0, len(even), 2)))
+    return parts.any()
 
 
 class _RunsWalk(StoredWalk):

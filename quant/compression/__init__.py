@@ -21,7 +21,7 @@ from .prune import Prune
 from .share import Share
 from .step import PerLayer, Step
 from .surgery import Surgery
-from .tables import layers_table, remarks, steps_table
+from .tables import entries_table, layers_table, remarks, steps_table
 
 __all__ = [
     "Account",
@@ -41,6 +41,7 @@ __all__ = [
     "account",
     "compress",
     "cubic_sparsity",
+    "entries_table",
     "hash_layer",
     "layers_table",
     "remarks",

@@ -1,15 +1,15 @@
-"""The tables that compression prints: a line for each step, and Deep Compression's table of layers."""
+"""The tables that compression prints: a line for each step, and Deep Compression's tables of layers."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from rich.table import Table
 
 from .account import FLOAT_BITS, Account, sharing_ratio
 from .compress import Compressed
 
-__all__ = ["layers_table", "remarks", "steps_table"]
+__all__ = ["entries_table", "layers_table", "remarks", "steps_table"]
 
 
 def steps_table(compressed: Compressed) -> Table:
@@ -27,20 +27,15 @@ def steps_table(compressed: Compressed) -> Table:
 
 
 def layers_table(compressed: Compressed) -> Table:
-    """Tables 2 and 3 of Deep Compression (Han et al., ICLR 2016), with the entropy bound beside each Huffman code.
+    """Table 2 of Deep Compression (Han et al., ICLR 2016): what is left of each layer, against weights of 32 bits."""
+    return _by_layer(compressed, "Layers, and ratio against 32-bit weights",
+                     ("weights", "kept", "padding", "ratio", "with Huffman"), _kept)
 
-    Bits are of one entry (weight or padding), ratios against weights of 32 bits.
-    """
-    table = Table(title="Bits of an entry, and ratio against 32-bit weights", title_justify="left")
-    table.add_column("layer")
-    for what in ("weights", "kept", "padding", "weight\nbits", "with\nHuffman", "entropy", "index\nbits",
-                 "with\nHuffman", "entropy", "ratio", "with\nHuffman"):
-        table.add_column(what, justify="right")
-    for layer in compressed.layers:
-        table.add_row(layer.name, *_row([layer]))
-    table.add_section()
-    table.add_row("total", *_row(compressed.layers))
-    return table
+
+def entries_table(compressed: Compressed) -> Table:
+    """Bits of an entry (weight or padding), its code and its index: as they are, Huffman coded, and their entropy."""
+    return _by_layer(compressed, "Bits of an entry", ("code", "Huffman", "entropy", "index", "Huffman", "entropy"),
+                     _bits)
 
 
 def remarks(compressed: Compressed) -> list[str]:
@@ -62,24 +57,41 @@ def remarks(compressed: Compressed) -> list[str]:
     return lines
 
 
-def _row(layers: Sequence[Account]) -> list[str]:
+def _by_layer(compressed: Compressed, title: str, columns: Sequence[str],
+              row: Callable[[Sequence[Account]], list[str]]) -> Table:
+    table = Table(title=title, title_justify="left")
+    table.add_column("layer")
+    for column in columns:
+        table.add_column(column, justify="right")
+    for layer in compressed.layers:
+        table.add_row(layer.name, *row([layer]))
+    table.add_section()
+    table.add_row("total", *row(compressed.layers))
+    return table
+
+
+def _kept(layers: Sequence[Account]) -> list[str]:
     weights = sum(layer.weights for layer in layers)
     entries = sum(layer.entries for layer in layers)
-    indexed = sum(layer.runs.symbols for layer in layers)
     padding = entries - sum(layer.nonzeros for layer in layers) if any(layer.kind == "runs" for layer in layers) else 0
+    return [f"{weights:,}", f"{sum(layer.nonzeros for layer in layers) / weights:.1%}", f"{padding:,}",
+            *(f"{FLOAT_BITS * weights / sum(layer.bits(flag) for layer in layers):.1f}x"
+              if flag is False or any(layer.shared for layer in layers) else "" for flag in (False, True))]
+
+
+def _bits(layers: Sequence[Account]) -> list[str]:
+    entries = sum(layer.entries for layer in layers)
+    indexed = sum(layer.runs.symbols for layer in layers)
     huffman = any(layer.shared for layer in layers)
 
     def each(total: float, count: int, shown: bool = True) -> str:
         return f"{total / count:.2f}" if count and shown else ""
 
     return [
-        f"{weights:,}", f"{sum(layer.nonzeros for layer in layers) / weights:.1%}", f"{padding:,}",
         each(sum(layer.codes.plain for layer in layers), entries),
         each(sum(layer.codes.huffman for layer in layers), entries, huffman),
         each(sum(layer.codes.bound for layer in layers), entries, huffman),
         each(sum(layer.runs.plain for layer in layers), indexed),
         each(sum(layer.runs.huffman for layer in layers), indexed, huffman),
         each(sum(layer.runs.bound for layer in layers), indexed, huffman),
-        *(f"{FLOAT_BITS * weights / sum(layer.bits(flag) for layer in layers):.1f}x" if flag is False or huffman else ""
-          for flag in (False, True)),
     ]

@@ -20,6 +20,7 @@ from gatewright.quant import (
     Share,
     boundaries,
     compress,
+    entries_table,
     export,
     layers_table,
     remarks,
@@ -87,10 +88,12 @@ def test_the_network_given_is_left_alone_and_a_seed_gives_one_result(trained, da
 
 def test_the_tables_say_what_was_counted(trained, data):
     compressed = compress(trained, CHAINS["deep"], data=data)
-    console = Console(width=160)
+    console = Console(width=80)
     with console.capture() as capture:
-        console.print(steps_table(compressed), layers_table(compressed), *remarks(compressed))
+        console.print(steps_table(compressed), layers_table(compressed), entries_table(compressed), soft_wrap=False)
+        console.print(*remarks(compressed), soft_wrap=True)
     text = capture.get()
+    assert "…" not in text, "a plain terminal shows every figure"
     last = compressed.states[-1]
     for shown in ("Prune", "Share", "Huffman", f"{last.bits:,}", f"{last.ratio:.1f}x", "layers.2.linear", "entropy",
                   f"pointers to the columns take {last.pointers:,} bits more",
