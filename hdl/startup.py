@@ -81,10 +81,14 @@ class Lamp(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        left = Signal(range(self._cycles + 1))
+        # It counts up and never stops: all its bits are cleared together and none is enabled, so that it stays one
+        # carry chain. Loaded with a number to count down from, it was what limited the clock of an iCE40.
+        waited = Signal(range(self._cycles))
+        lit = Signal()
+        m.d.sync += waited.eq(waited + 1)
         with m.If(self.active):
-            m.d.sync += left.eq(self._cycles)
-        with m.Elif(left != 0):
-            m.d.sync += left.eq(left - 1)
-        m.d.comb += self.lit.eq(left != 0)
+            m.d.sync += [waited.eq(0), lit.eq(1)]
+        with m.Elif(waited == self._cycles - 1):
+            m.d.sync += lit.eq(0)
+        m.d.comb += self.lit.eq(lit)
         return m

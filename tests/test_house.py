@@ -23,10 +23,11 @@ OURS = {
     "hdl": {"coding"},
     "sim": {"hdl.schedule", "errors"},
     "quant": {"coding", "errors", "idx"},
-    "boards": {"coding", "hdl", "errors"},
+    "boards": {"coding", "hdl", "atomic", "errors"},
     "driver": {"coding", "errors"},
-    "compiler": {"coding", "hdl", "sim", "boards", "errors", "idx"},
+    "compiler": {"coding", "hdl", "sim", "boards", "atomic", "errors", "idx"},
     "errors.py": set(),
+    "atomic.py": {"errors"},
     "idx.py": {"errors"},
 }
 OTHERS = {
@@ -39,6 +40,7 @@ OTHERS = {
     "compiler": {"amaranth", "numpy", "onnx", "qonnx", "onnxruntime", "google", "rich", "jinja2", "markupsafe",
                  "matplotlib", "ortools"},
     "errors.py": set(),
+    "atomic.py": set(),
     "idx.py": {"numpy"},
 }
 
