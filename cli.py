@@ -93,8 +93,8 @@ def build(
         "--balance/--no-balance", help="Deal out the rows of a layer to the elements of its sparse engine so that all "
         "have about as much to do. By default where that helps and costs nothing.")] = None,
     pipeline: Annotated[str | None, typer.Option(
-        metavar="0|1|2|3|LAYER=…", help="How short paths between registers are in units with weights, for all or for "
-        "some as in `fc0=2,fc1=1`: more registers and latency, a higher clock, the same frames a cycle.")] = None,
+        metavar="0|1|2|3|LAYER=…", help="How short paths between registers are in layers, for all or for some as in "
+        "`fc0=2,fc1=1`: more registers and latency, a higher clock, the same frames a cycle.")] = None,
     input_type: Annotated[str | None, typer.Option(
         "--input", metavar="TYPE", help="What the accelerator takes: `uint8`, `int4`, `bipolar`, …; the model's input "
         "quantiser becomes thresholds on it. Without it: the codes of the model's first quantiser.")] = None,

@@ -57,6 +57,7 @@ def lower(graph: Graph, folds: Sequence[Choice], *, lut: int = 4, memory: str = 
         there is nothing else.
     pipelines
         For each Dense node how far its unit is pipelined, a degree of ``hdl.pipeline``; 0 for all, if there is nothing.
+        Thresholds, tables and requantisations are pipelined like the layers that they read from.
     slices
         Units behind which a FIFO cuts the paths to and from the next unit.
 
@@ -78,10 +79,13 @@ def lower(graph: Graph, folds: Sequence[Choice], *, lut: int = 4, memory: str = 
     lowering = Lowering(graph, interval, lut, memory, multiplier, slices)
     lowering.begin(folds[0])
     remaining = iter(zip(folds, lanes or [None] * len(folds), pipelines or [0] * len(folds), strict=True))
+    degrees: dict[str, int] = {}
     for node in graph.nodes:
+        lowering.pipeline = max((degrees.get(name, 0) for name in node.inputs), default=0)
         match node:
             case Dense():
-                lower_dense(lowering, node, *next(remaining))
+                fold, lane, lowering.pipeline = next(remaining)
+                lower_dense(lowering, node, fold, lane)
             case Threshold():
                 lower_threshold(lowering, node)
             case Requantise():
@@ -103,6 +107,7 @@ def lower(graph: Graph, folds: Sequence[Choice], *, lut: int = 4, memory: str = 
                                                            stream("top1_out", node.output, 1)))
             case _:
                 raise UserError(f"a {type(node).__name__} is left over after all passes", where=node.name)
+        degrees[node.output.name] = lowering.pipeline
     return lowering.finish()
 
 

@@ -32,8 +32,7 @@ def widened(kind: IntType, window: Window, height: int, width: int) -> IntType:
     return IntType(2, signed=True) if padded else kind
 
 
-def lower_dense(lowering: Lowering, node: Dense, choice: Choice, lane: str | None = None,
-                degree: int = 0) -> None:
+def lower_dense(lowering: Lowering, node: Dense, choice: Choice, lane: str | None = None) -> None:
     source = lowering.graph.value(node.input)
     work = work_of(lowering.graph, node)
     if node.window is not None and (node.window.sources(*source.shape[:2]) < 0).all():
@@ -49,7 +48,7 @@ def lower_dense(lowering: Lowering, node: Dense, choice: Choice, lane: str | Non
         weights = np.ascontiguousarray(weights[:, edge.flat])
     elif work.depthwise:
         assert isinstance(choice, Fold)
-        _depthwise(lowering, node, choice, lane, degree, source, edge)
+        _depthwise(lowering, node, choice, lane, source, edge)
         return
     else:
         name = lowering.name("conv")
@@ -61,14 +60,14 @@ def lower_dense(lowering: Lowering, node: Dense, choice: Choice, lane: str | Non
                 edge = _window(lowering, node, choice, work, source, edge, name)
     edge = lowering.regroup(edge, choice.simd, node.name, name)
     if isinstance(choice, Elements):
-        lower_elements(lowering, node, choice, work, weights, edge, name, degree)
+        lower_elements(lowering, node, choice, work, weights, edge, name)
         return
     if not isinstance(choice, Blocks):
         edge = lowering.fifo(edge, node.name, name)
     unit = MatrixVectorParameters(
         weights, choice.pe, choice.simd, node.thresholds, lowering.lut, input=edge.type, output=node.output.type,
         base=node.base, groups=work.groups, positions=work.positions, lane=lane, memory=lowering.memory,
-        multiplier=lowering.multiplier, weight=_to_come(lowering, node), pipeline=degree)
+        multiplier=lowering.multiplier, weight=_to_come(lowering, node), pipeline=lowering.pipeline)
     if isinstance(choice, Blocks):
         lower_blocks(lowering, node, unit, edge, name)
         return
@@ -203,8 +202,7 @@ def all_taps(lowering: Lowering, layer: str, name: str, window: Window, source: 
     return lowering.append(f"{name}_window", layer, unit, [edge], output)
 
 
-def _depthwise(lowering: Lowering, node: Dense, fold: Fold, lane: str | None, degree: int, source: Value,
-               edge: Edge) -> None:
+def _depthwise(lowering: Lowering, node: Dense, fold: Fold, lane: str | None, source: Value, edge: Edge) -> None:
     """One channel sees itself alone: a window that gives a word of channels tap by tap, or all taps of it at once, and
     a unit that adds up taps.
     """
@@ -221,5 +219,5 @@ def _depthwise(lowering: Lowering, node: Dense, fold: Fold, lane: str | None, de
     edge = lowering.fifo(edge, node.name, name)
     unit = DepthwiseParameters(node.weights, lanes, edge.type, node.thresholds, node.output.type, node.base,
                                node.output.pixels, simd=fold.simd, lane=lane, lut=lowering.lut,
-                               loadable=lowering.loadable, weight=_to_come(lowering, node), pipeline=degree)
+                               loadable=lowering.loadable, weight=_to_come(lowering, node), pipeline=lowering.pipeline)
     lowering.give(node.output, lowering.append(name, node.name, unit, [edge], stream("", node.output, lanes)))

@@ -63,7 +63,8 @@ def lower_threshold(lowering: Lowering, node: Threshold) -> None:
         return
     edge, channels = _source(lowering, node)
     unit = ThresholdParameters(node.thresholds[channels], node.falling[channels], edge.lanes, edge.type,
-                               node.output.type, node.base, edge.pixels, lowering.loadable)
+                               node.output.type, node.base, edge.pixels, lowering.loadable,
+                               lowering.pipeline)
     first = node.input == lowering.graph.input.name and not any(stage.name == "quantise" for stage in lowering.stages)
     name = "quantise" if first else lowering.name("threshold")
     _append(lowering, node, name, unit, edge)
@@ -72,7 +73,8 @@ def lower_threshold(lowering: Lowering, node: Threshold) -> None:
 def lower_requantise(lowering: Lowering, node: Requantise) -> None:
     edge, channels = _source(lowering, node)
     unit = RequantiseParameters(node.multiplier[channels], node.offset[channels], node.shift, node.lo, node.hi,
-                                edge.lanes, edge.type, node.output.type, edge.pixels, node.even)
+                                edge.lanes, edge.type, node.output.type, edge.pixels, node.even,
+                               lowering.pipeline)
     _append(lowering, node, lowering.name("requantise"), unit, edge)
 
 
@@ -82,5 +84,5 @@ def lower_table(lowering: Lowering, node: Table) -> None:
     edge, channels = _source(lowering, node)
     table = node.table if len(node.table) == 1 else node.table[channels]
     unit = TableParameters(table, node.first, edge.pixel, edge.lanes, edge.type, node.output.type, edge.pixels,
-                           lowering.loadable)
+                           lowering.loadable, lowering.pipeline)
     _append(lowering, node, lowering.name("table"), unit, edge)

@@ -51,15 +51,15 @@ def engine_of(node: Dense, choice: Elements, weights: np.ndarray,
 
 
 def lower_elements(lowering: Lowering, node: Dense, choice: Elements, work: Work, weights: np.ndarray, edge: Edge,
-                   name: str, degree: int = 0) -> None:
+                   name: str) -> None:
     """A sparse engine, which gives accumulators."""
     edge, order = lowering.fifo(edge, node.name, name), row_order(node, choice)
     if lowering.loadable:
         unit = _roomy(engine_of(node, choice, weights[order], input=edge.type, positions=work.positions,
-                                memory="loadable", weight_type=_to_come(node), pipeline=degree))
+                                memory="loadable", weight_type=_to_come(node), pipeline=lowering.pipeline))
     else:
         unit = engine_of(node, choice, weights[order], input=edge.type, accumulator=node.output.type,
-                         positions=work.positions, pipeline=degree)
+                         positions=work.positions, pipeline=lowering.pipeline)
     assert unit.accumulator is not None  # once the parameters are made
     lowering.give(node.output, lowering.append(name, node.name, unit, [edge], _rows(
         node, order, work.positions, choice.lanes_out, unit.accumulator)))

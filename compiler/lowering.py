@@ -28,13 +28,17 @@ __all__ = ["Lowering"]
 
 
 class Lowering:
-    """The dataflow graph while it grows; ``interval`` is the cycles a frame that the layers' folding allows."""
+    """The dataflow graph while it grows; ``interval`` is the cycles a frame that the layers' folding allows.
+
+    ``pipeline`` is the degree of what is lowered next: a layer's own, or of the layers that a node reads from.
+    """
 
     def __init__(self, graph: Graph, interval: int, lut: int, memory: str, multiplier: tuple[int, int] | None,
                  slices: Sequence[str] = ()):
         self.graph, self.interval = graph, interval
         self.lut, self.memory, self.multiplier, self._slices = lut, memory, multiplier, slices
         self.stages: list[Stage] = []
+        self.pipeline = 0
         self._waiting: dict[str, list[Edge]] = {}
         self._parts: dict[str, Edge] = {}
         self._readers = Counter(name for node in graph.nodes for name in node.inputs)

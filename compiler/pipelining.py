@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from ..errors import UserError
 from ..hdl.pipeline import DEGREES
+from ..hdl.requantise import RequantiseParameters
 from ..hdl.sparse_parameters import EngineParameters
-from .dataflow import Dataflow
+from ..hdl.table import TableParameters
+from ..hdl.threshold import ThresholdParameters
+from .dataflow import Dataflow, Stage
 
 __all__ = ["cut", "deeper", "parse"]
 
@@ -49,11 +53,40 @@ def parse(text: str | Sequence[int] | None, dataflow: Dataflow) -> tuple[int, ..
 
 
 def deeper(dataflow: Dataflow, pipelines: Sequence[int], units: Sequence[str], by: int = 1) -> tuple[int, ...] | None:
-    """``by`` degrees more for each layer whose unit is among ``units``; None where nothing can be shorter."""
-    # All degrees of a sparse engine above 0 are one.
-    new = tuple(min(degree + by * (stage.name in units), 1 if isinstance(stage.parameters, EngineParameters) else _MOST)
-                for stage, degree in zip(dataflow.layers, pipelines, strict=True))
-    return None if new == tuple(pipelines) else new
+    """``by`` degrees more for each layer whose unit is among ``units``; None where nothing can be shorter.
+
+    Units that are pipelined like the layers before them take these along, to the first degree.
+    """
+    behind = {layer for stage in dataflow.stages if stage.name in units and _follows(stage)
+              for layer in _layers_before(dataflow, stage)}
+    new = []
+    for stage, degree in zip(dataflow.layers, pipelines, strict=True):
+        # All degrees of a sparse engine above 0 are one.
+        most = 1 if isinstance(stage.parameters, EngineParameters) else _MOST
+        more = min(degree + by * (stage.name in units), most)
+        new.append(max(more, 1) if stage.name in behind else more)
+    return None if new == list(pipelines) else tuple(new)
+
+
+def _follows(stage: Stage) -> bool:
+    """Whether a unit without weights is shorter between registers behind layers that are pipelined."""
+    if not isinstance(stage.parameters, ThresholdParameters | TableParameters | RequantiseParameters):
+        return False
+    return replace(stage.parameters, pipeline=1).schedule.stages > stage.schedule.stages
+
+
+def _layers_before(dataflow: Dataflow, stage: Stage) -> set[str]:
+    """The units with weights whose sums reach a unit through others."""
+    giver = {edge.name: each for each in dataflow.stages for edge in each.outputs}
+    layers, found = {each.name for each in dataflow.layers}, set()
+    waiting = [edge.name for edge in stage.inputs]
+    while waiting:
+        before = giver.get(waiting.pop())
+        if before is not None and before.name in layers:
+            found.add(before.name)
+        elif before is not None:
+            waiting += [edge.name for edge in before.inputs]
+    return found
 
 
 def cut(dataflow: Dataflow, units: Sequence[str]) -> str | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from amaranth.hdl import *
 
-__all__ = ["ElasticStages"]
+__all__ = ["ElasticStages", "later"]
 
 
 class ElasticStages:
@@ -65,3 +65,12 @@ class ElasticStages:
             m.d.comb += [waiting.eq(valid & ~Cat(*readies)), room[stages - 1].eq(waiting == 0)]
             m.d.sync += valid.eq(Mux(self.enter[-1], arriving, waiting))
         m.d.comb += [each.eq(valid[k]) for k, each in enumerate(valids)]
+
+
+def later(m: Module, enter, values: list, name: str) -> list:
+    """The values as they were when an item entered a stage (``enter``); constants stay what they are."""
+    copies = [value if isinstance(value, Const) else Signal.like(value, name=f"{name}_{number}", reset_less=True)
+              for number, value in enumerate(values)]
+    with m.If(enter):
+        m.d.sync += [copy.eq(value) for copy, value in zip(copies, values, strict=True) if copy is not value]
+    return copies

@@ -3,6 +3,7 @@
 The critical path of such a unit begins at a memory (block RAM is slow to answer: 5.8 ns on an ECP5 without its output
 register) and goes through a popcount or an adder tree. Each degree cuts it shorter, for registers and cycles of
 latency; the initiation interval stays, and schedules follow, so that cycles are predicted as exactly as before.
+Thresholds, tables and requantisations, which read memories, too, have the degree of the layers before them.
 """
 
 from __future__ import annotations

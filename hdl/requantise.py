@@ -16,9 +16,10 @@ from amaranth.hdl import *
 from amaranth.lib.wiring import In, Out
 
 from .counter import wrapping_counter
-from .elastic import ElasticStages
+from .elastic import ElasticStages, later
 from .lanes import check_positive, lane_stream, words
 from .number import IntType
+from .pipeline import DEGREES, check_pipeline
 from .rom import Constants
 from .schedule import Schedule
 from .steps import by_word
@@ -47,6 +48,9 @@ class RequantiseParameters:
         Pixels a frame; each begins a word.
     even
         Whether, before the clip, an odd code becomes the even one below where the bits shifted out are all 0.
+    pipeline
+        How short paths between registers are, a degree of ``hdl.pipeline.DEGREES``: from 1 on, what a memory gave is
+        registered once more.
 
     Raises
     ------
@@ -64,8 +68,10 @@ class RequantiseParameters:
     output: IntType
     pixels: int = 1
     even: bool = False
+    pipeline: int = 0
 
     def __post_init__(self):
+        check_pipeline(self.pipeline)
         check_positive("lanes", self.lanes)
         check_positive("pixels", self.pixels)
         multiplier, offset = np.array(self.multiplier, dtype=np.int64), np.array(self.offset, dtype=np.int64)
@@ -112,13 +118,15 @@ class RequantiseParameters:
     @property
     def schedule(self) -> Schedule:
         ones = np.ones((self.phases, 1))
-        return Schedule(ones, ones, stages=3 if self.table.constant else 4, repeats=self.pixels)
+        reads = 0 if self.table.constant else 1 + DEGREES[self.pipeline].reads
+        return Schedule(ones, ones, stages=3 + reads, repeats=self.pixels)
 
 
 class RequantiseUnit(Unit):
     """Multiplies, adds, shifts and clips, a word a cycle.
 
     Latency 4 cycles: constants read, product, sum, code; 3 where each lane has the same constants in all words.
+    Pipelined, constants that are read are registered once more.
 
     Members
     -------
@@ -151,6 +159,9 @@ class RequantiseUnit(Unit):
         integers = [self.i.payload[lane] for lane in range(p.lanes)]
         if not p.table.constant:
             integers = self._registers(m, next(enter), integers, p.input, name="kept")
+            if DEGREES[p.pipeline].reads:
+                entering = next(enter)
+                integers, columns = later(m, entering, integers, "beside"), later(m, entering, columns, "column")
         multipliers, offsets = columns[: p.lanes], columns[p.lanes :]
 
         # Offsets wait a cycle for their products.

@@ -10,6 +10,7 @@ import numpy as np
 from .codes import PARALLEL_LEVELS, check_codes
 from .lanes import check_positive, words
 from .number import BIPOLAR, IntType
+from .pipeline import DEGREES, check_pipeline
 from .rom import packed
 from .schedule import Schedule
 
@@ -44,6 +45,9 @@ class ThresholdParameters:
         Pixels a frame; each begins a word.
     loadable
         Whether thresholds and directions can be written anew through the input ``load``.
+    pipeline
+        How short paths between registers are, a degree of ``hdl.pipeline.DEGREES``: from 1 on, what a memory gave is
+        registered once more.
 
     Raises
     ------
@@ -60,8 +64,10 @@ class ThresholdParameters:
     base: int = 0
     pixels: int = 1
     loadable: bool = False
+    pipeline: int = 0
 
     def __post_init__(self):
+        check_pipeline(self.pipeline)
         check_positive("lanes", self.lanes)
         check_positive("pixels", self.pixels)
         thresholds, falling = np.array(self.thresholds, dtype=np.int64), np.array(self.falling, dtype=bool)
@@ -187,5 +193,20 @@ class ThresholdParameters:
     @property
     def schedule(self) -> Schedule:
         ones = np.ones((self.phases, 1))
-        compare = 1 if self.parallel else self.search_bits
-        return Schedule(ones, ones, stages=compare + (not self.constant), repeats=self.pixels)
+        return Schedule(ones, ones, stages=self.first_compared + 1 + self.search_stride * (self.compared - 1),
+                        repeats=self.pixels)
+
+    @property
+    def compared(self) -> int:
+        """Comparisons one after another."""
+        return 1 if self.parallel else self.search_bits
+
+    @property
+    def first_compared(self) -> int:
+        """Stages before the first comparison's: those in which its memory is read."""
+        return 0 if self.constant else self.search_stride
+
+    @property
+    def search_stride(self) -> int:
+        """Stages from one comparison's to the next one's."""
+        return 1 + DEGREES[self.pipeline].reads

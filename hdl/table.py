@@ -9,9 +9,10 @@ from amaranth.hdl import *
 from amaranth.lib.wiring import In, Out
 
 from .counter import wrapping_counter
-from .elastic import ElasticStages
+from .elastic import ElasticStages, later
 from .lanes import check_positive, lane_stream, word_stream, words
 from .number import IntType
+from .pipeline import DEGREES, check_pipeline
 from .rom import add_rom, packed
 from .schedule import Schedule
 from .steps import by_word
@@ -40,6 +41,9 @@ class TableParameters:
         Pixels a frame; each begins a word.
     loadable
         Whether the tables can be written anew through the input ``load``.
+    pipeline
+        How short paths between registers are, a degree of ``hdl.pipeline.DEGREES``: from 1 on, what a memory gave is
+        registered once more.
 
     Raises
     ------
@@ -55,8 +59,10 @@ class TableParameters:
     output: IntType
     pixels: int = 1
     loadable: bool = False
+    pipeline: int = 0
 
     def __post_init__(self):
+        check_pipeline(self.pipeline)
         for what in ("channels", "lanes", "pixels"):
             check_positive(what, getattr(self, what))
         table = np.array(self.table, dtype=np.int64)
@@ -115,11 +121,11 @@ class TableParameters:
     @property
     def schedule(self) -> Schedule:
         ones = np.ones((self.phases, 1))
-        return Schedule(ones, ones, stages=1, repeats=self.pixels)
+        return Schedule(ones, ones, stages=1 + DEGREES[self.pipeline].reads, repeats=self.pixels)
 
 
 class TableUnit(Unit):
-    """Looks every lane up, a word a cycle. Latency 1 cycle.
+    """Looks every lane up, a word a cycle. Latency 1 cycle, 2 if pipelined.
 
     Members
     -------
@@ -143,7 +149,7 @@ class TableUnit(Unit):
     def elaborate(self, platform):
         m = Module()
         p = self._parameters
-        stages = ElasticStages(m, 1, self.o.valid, self.o.ready)
+        stages = ElasticStages(m, p.schedule.stages, self.o.valid, self.o.ready)
         phase, _ = wrapping_counter(m, p.phases, stages.fire, name="phase")
         m.d.comb += [
             stages.fire.eq(stages.ready & self.i.valid),
@@ -162,5 +168,7 @@ class TableUnit(Unit):
             entries, name = packed(contents.reshape(-1, 1), bits), f"table{lane}"
             codes.append(add_rom(m, platform, entries, bits, address, stages.fire, name=name) if section is None else
                          section.memory(entries, bits, address, stages.fire, name=name, first=lane * bits))
+        if DEGREES[p.pipeline].reads:
+            codes = later(m, stages.enter[1], codes, "code")
         m.d.comb += self.o.payload.as_value().eq(Cat(*codes))
         return m

@@ -15,9 +15,10 @@ from amaranth.lib.wiring import In, Out
 
 from .codes import PARALLEL_LEVELS, count_met
 from .counter import wrapping_counter
-from .elastic import ElasticStages
+from .elastic import ElasticStages, later
 from .lanes import lane_stream, word_stream
 from .number import IntType
+from .pipeline import DEGREES
 from .rom import Constants, add_rom, packed
 from .steps import ThresholdParameters, by_word
 from .unit import Unit
@@ -30,7 +31,8 @@ class ThresholdUnit(Unit):
     """Codes by thresholds, a word a cycle.
 
     Latency up to three levels 1 cycle if each lane has the same thresholds in all words, else 2 (a memory is read
-    first); with more levels as many cycles as the count has bits, and one more unless all words agree.
+    first); with more levels as many cycles as the count has bits, and one more unless all words agree. Pipelined, a
+    cycle more for each memory on the way.
 
     Members
     -------
@@ -72,7 +74,7 @@ class ThresholdUnit(Unit):
             else:
                 table = np.concatenate([p.search_level(0)[..., 0], p.flips[: len(p.search_level(0))]], axis=1)
             columns = Constants(table).read(m, platform, phase, stages.fire, name="thresholds")
-        integers = self._integers(m, stages)
+        integers, phase, columns = self._read(m, stages, phase, columns)
         if p.parallel:
             each = p.levels + 1
             codes = []
@@ -81,11 +83,6 @@ class ThresholdUnit(Unit):
                 codes.append(count_met(m, self._oriented(m, x, flip, lane), steps, p.output, p.base,
                                        name=f"lane{lane}"))
         else:
-            if not p.constant:
-                kept = Signal.like(phase, name="phase0", reset_less=True)
-                with m.If(stages.fire):
-                    m.d.sync += kept.eq(phase)
-                phase = kept
             flips = columns[p.lanes :]
             integers = [self._oriented(m, x, flip, lane) for lane, (x, flip) in
                         enumerate(zip(integers, flips, strict=True))]
@@ -109,16 +106,23 @@ class ThresholdUnit(Unit):
             return [column for lane in range(p.lanes) for column in (*(row[lane] for row in rows), flips[lane])]
         return [*rows[0], *flips]
 
-    def _integers(self, m, stages):
-        """The lanes' integers: as they arrive, or a cycle later beside what has been read for them."""
+    def _read(self, m, stages, phase, columns):
+        """The lanes' integers and the phase beside what has been read for them: as they arrive, or later."""
         p = self._parameters
+        integers = [self.i.payload[lane] for lane in range(p.lanes)]
         if p.constant:
-            return [self.i.payload[lane] for lane in range(p.lanes)]
+            return integers, phase, columns
         integers = [Signal(Shape(p.input.bits, p.input.signed), name=f"kept{lane}", reset_less=True)
                     for lane in range(p.lanes)]
         with m.If(stages.fire):
             m.d.sync += [x.eq(self.i.payload[lane]) for lane, x in enumerate(integers)]
-        return integers
+        if not p.parallel:
+            phase = later(m, stages.fire, [phase], "phase0")[0]
+        if DEGREES[p.pipeline].reads:
+            enter = stages.enter[1]
+            integers, columns = later(m, enter, integers, "beside"), later(m, enter, columns, "column")
+            phase = phase if p.parallel else later(m, enter, [phase], "phase_read")[0]
+        return integers, phase, columns
 
     def _oriented(self, m, x, flip, lane):
         """The integer, or its complement in a lane that falls."""
@@ -132,10 +136,10 @@ class ThresholdUnit(Unit):
     def _search(self, m, platform, stages, integers, roots, phase, port):
         """The count's bits, the highest first, a stage each; the last one's are the codes that leave."""
         p = self._parameters
-        first = len(stages.enter) - p.search_bits
         steps, counts = roots, [Const(0, 0)] * p.lanes
         for level in range(p.search_bits):
-            enter = stages.enter[first + level]
+            place = p.first_compared + p.search_stride * level
+            enter = stages.enter[place]
             found = []
             for lane in range(p.lanes):
                 count = Signal(level + 1, name=f"count{level}_{lane}")
@@ -153,6 +157,10 @@ class ThresholdUnit(Unit):
                       for number, value in enumerate(kept)]
             with m.If(enter):
                 m.d.sync += [copy.eq(value) for copy, value in zip(copies, kept, strict=True)]
+            if DEGREES[p.pipeline].reads:
+                enter = stages.enter[place + 1]
+                steps = later(m, enter, steps, f"read{level}")
+                copies = later(m, enter, copies, f"beside{level}")
             integers, counts = copies[: p.lanes], copies[p.lanes : 2 * p.lanes]
             phase = phase if p.constant else copies[-1]
         codes = [Signal(p.output.bits, name=f"lane{lane}_code") for lane in range(p.lanes)]

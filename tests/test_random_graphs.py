@@ -18,6 +18,7 @@ from onnx import TensorProto, helper, numpy_helper
 import gatewright
 from gatewright.compiler.engine import obstacle
 from gatewright.compiler.folding import ENGINES, Blocks, Elements, Fold, depthwise_folds, divisors, work_of
+from gatewright.hdl.pipeline import DEGREES
 
 QUANT = "qonnx.custom_op.general"
 ACTIVATIONS = ("none", "Relu", "Clip", "LeakyRelu", "PRelu", "Sigmoid", "Tanh", "HardSigmoid", "norm")
@@ -325,8 +326,9 @@ def check(plan: Plan, folder, say=note) -> None:
                      Fold(int(rng.integers(1, work.rows + 1)), int(rng.integers(1, work.columns + 1))))
         if plan.density < 1:
             folds[-1] = on_any_engine(model.graph, layer, folds[-1], rng)
-    say(f"{plan}\nfolding {','.join(map(str, folds))}")
-    design = gatewright.compile(model, folding=folds, memory=plan.memory)
+    degrees = np.random.default_rng(plan.seed + 1).choice(len(DEGREES), size=len(folds)).tolist()
+    say(f"{plan}\nfolding {','.join(map(str, folds))}, pipeline {degrees}")
+    design = gatewright.compile(model, folding=folds, memory=plan.memory, pipeline=degrees)
     kind = model.graph.spec.type
     codes = rng.integers(kind.lo, kind.hi + 1, size=(5, *plan.shape))
     verification = design.verify(np.where(codes > 0, 1, -1) if kind.bipolar else codes, seed=plan.seed)

@@ -10,6 +10,7 @@ from gatewright.compiler.compiled import compile_model
 from gatewright.compiler.pipelining import cut, deeper, parse
 from gatewright.errors import UserError
 from gatewright.hdl.pipeline import DEGREES
+from gatewright.hdl.threshold import ThresholdParameters
 
 SIZES = (40, 12, 6)
 
@@ -103,3 +104,49 @@ def test_a_path_through_units_is_cut_in_its_middle_but_not_at_a_fifo(model):
     assert cut(dataflow, ["fc0"]) is None
     assert cut(dataflow, ["fc0", "fc0_fifo"]) is None
     assert cut(dataflow, ["fc0_fifo", "fc0", "fc1_width", "fc1_fifo"]) == "fc0"
+
+
+@pytest.fixture(scope="module")
+def branches(builder, tmp_path_factory):
+    """Two layers whose four-bit codes are added up, and a third of them; each channel has thresholds of its own."""
+    rng = np.random.default_rng(8)
+    net = builder((1, 12)).quantise(1.0, 4)
+    start = net.last
+
+    def layer(inputs, outputs):
+        net.gemm(rng.integers(-3, 4, size=(outputs, inputs)), bits=3, bias=rng.normal(size=outputs))
+        net.norm(*rng.uniform(0.1, 0.3, size=(1, outputs)), *rng.normal(size=(2, outputs)) / 9,
+                 rng.uniform(0.5, 2, size=outputs))
+        return net.quantise(0.25, 4).last
+
+    left = layer(12, 6)
+    net.at(start)
+    right = layer(12, 6)
+    net.at(left).node("Add", ..., right).quantise(0.25, 4)
+    layer(6, 5)
+    return gatewright.load(net.save(tmp_path_factory.mktemp("branches") / "net.onnx"), input="int4", input_scale="1")
+
+
+def of_kind(design, kind):
+    return {stage.name: stage.parameters for stage in design.dataflow.stages if isinstance(stage.parameters, kind)}
+
+
+def test_thresholds_are_pipelined_like_the_layers_that_they_read_from(branches):
+    design = gatewright.compile(branches, folding="2x4,2x4,1x3", pipeline="fc1=2")
+    found = {name: unit.pipeline for name, unit in of_kind(design, ThresholdParameters).items()}
+    plain = of_kind(gatewright.compile(branches, folding="2x4,2x4,1x3"), ThresholdParameters)
+    # Behind fc0, behind fc1, behind both, behind fc2, which reads from them but has a degree of its own.
+    assert list(found.values()) == [0, 2, 2, 0]
+    assert not any(unit.pipeline for unit in plain.values())
+    frames = np.random.default_rng(9).integers(-8, 8, size=(40, 12))
+    assert design.verify(frames, seed=3).mismatches == 0
+
+
+def test_a_critical_path_in_thresholds_pipelines_the_layers_before_them(branches):
+    design = gatewright.compile(branches, folding="2x4,2x4,1x3")
+    left, right, both, last = of_kind(design, ThresholdParameters)
+    assert deeper(design.dataflow, (0, 0, 0), [left]) == (1, 0, 0)
+    assert deeper(design.dataflow, (0, 0, 0), [last]) == (0, 0, 1)
+    assert deeper(design.dataflow, (0, 2, 0), [right, last], 2) == (0, 2, 1)
+    assert deeper(design.dataflow, (1, 0, 0), [left]) is None
+    assert deeper(design.dataflow, (0, 0, 0), [both]) == (1, 1, 0)

@@ -76,9 +76,9 @@ def check(check_unit, check_integers, without_load, kind, trainings, frames, pix
 
 @settings(max_examples=25)
 @given(levels=st.sampled_from([1, 2, 3, 4, 7, 9, 15]), bits=st.integers(1, 9), signed=st.booleans(),
-       base=st.integers(-9, 3), **sizes)
+       base=st.integers(-9, 3), pipeline=st.integers(0, 1), **sizes)
 def test_thresholds_of_any_number_and_direction(check_unit, check_integers, without_load, channels, lanes, pixels,
-                                                levels, bits, signed, base, stalls, seed):
+                                                levels, bits, signed, base, pipeline, stalls, seed):
     rng, kind = np.random.default_rng(seed), IntType(bits, signed)
     output = IntType.spanning(base, base + levels)
     trainings, expected = [], []
@@ -86,7 +86,8 @@ def test_thresholds_of_any_number_and_direction(check_unit, check_integers, with
     for _ in range(2):
         thresholds = rng.integers(kind.lo - 1, kind.hi + 2, size=(channels, levels))
         falling = rng.random(channels) < 0.5
-        trainings.append(ThresholdParameters(thresholds, falling, lanes, kind, output, base, pixels, loadable=True))
+        trainings.append(ThresholdParameters(thresholds, falling, lanes, kind, output, base, pixels, loadable=True,
+                                             pipeline=pipeline))
         a = frames[..., None]
         expected.append(base + np.where(falling[:, None], a <= thresholds, a >= thresholds).sum(axis=-1))
     check(check_unit, check_integers, without_load, ThresholdUnit, trainings, frames, channels, expected, stalls, rng)

@@ -15,9 +15,9 @@ types = st.builds(IntType, st.integers(1, 16), st.booleans())
 @settings(max_examples=60)
 @given(channels=st.integers(1, 9), lanes=st.integers(1, 4), pixels=st.integers(1, 3), kind=types, output=types,
        factor=st.integers(1, 16), shift=st.integers(0, 24), uniform=st.booleans(), even=st.booleans(),
-       stalls=st.tuples(patterns, patterns), seed=st.integers(0, 2**32 - 1))
+       pipeline=st.integers(0, 3), stalls=st.tuples(patterns, patterns), seed=st.integers(0, 2**32 - 1))
 def test_requantised_integers_are_numpys(check_integers, channels, lanes, pixels, kind, output, factor, shift, uniform,
-                                         even, stalls, seed):
+                                         even, pipeline, stalls, seed):
     rng = np.random.default_rng(seed)
     multiplier = rng.integers(-(1 << factor), (1 << factor) + 1, size=channels)
     offset = rng.integers(-(1 << factor + 3), (1 << factor + 3) + 1, size=channels)
@@ -26,7 +26,8 @@ def test_requantised_integers_are_numpys(check_integers, channels, lanes, pixels
     lo, hi = sorted(rng.integers(output.lo, output.hi + 1, size=2).tolist())
     frames = rng.integers(kind.lo, kind.hi + 1, size=(3, pixels, channels))
     shift = max(shift, int(even))
-    unit = RequantiseUnit(RequantiseParameters(multiplier, offset, shift, lo, hi, lanes, kind, output, pixels, even))
+    unit = RequantiseUnit(RequantiseParameters(multiplier, offset, shift, lo, hi, lanes, kind, output, pixels, even,
+                                               pipeline))
     scaled = frames * multiplier + offset
     # An odd number of halves, exactly: half way between two codes, of which the even one is taken.
     halves = even & (scaled % (1 << shift) == 0) & (scaled >> shift & 1)
@@ -36,11 +37,12 @@ def test_requantised_integers_are_numpys(check_integers, channels, lanes, pixels
 
 
 def test_constants_that_all_words_share_save_a_cycle():
-    def stages(multiplier):
-        return RequantiseParameters(multiplier, np.zeros(4), 3, 0, 255, 2, IntType(12, signed=True),
-                                    IntType(8)).schedule.stages
+    def stages(multiplier, pipeline=0):
+        return RequantiseParameters(multiplier, np.zeros(4), 3, 0, 255, 2, IntType(12, signed=True), IntType(8),
+                                    pipeline=pipeline).schedule.stages
 
     assert (stages([5, 7, 5, 7]), stages([5, 7, 5, 8])) == (3, 4)
+    assert (stages([5, 7, 5, 7], 1), stages([5, 7, 5, 8], 1)) == (3, 5), "only a memory's answer is registered again"
 
 
 @pytest.mark.parametrize(("changes", "message"), [

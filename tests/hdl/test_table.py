@@ -15,14 +15,16 @@ types = st.builds(IntType, st.integers(1, 8), st.booleans())
 @settings(max_examples=60)
 @given(channels=st.integers(1, 9), lanes=st.integers(1, 4), pixels=st.integers(1, 3),
        kind=types | st.just(BIPOLAR), output=types | st.just(BIPOLAR), shared=st.booleans(),
-       stalls=st.tuples(patterns, patterns), seed=st.integers(0, 2**32 - 1))
-def test_every_integer_finds_its_entry(check_integers, channels, lanes, pixels, kind, output, shared, stalls, seed):
+       pipeline=st.integers(0, 3), stalls=st.tuples(patterns, patterns), seed=st.integers(0, 2**32 - 1))
+def test_every_integer_finds_its_entry(check_integers, channels, lanes, pixels, kind, output, shared, pipeline, stalls,
+                                       seed):
     rng = np.random.default_rng(seed)
     first, last = (-1, 1) if kind.bipolar else sorted(rng.integers(kind.lo, kind.hi + 1, size=2).tolist())
     size = (1 if shared else channels, last - first + 1)
     table = rng.choice([-1, 1], size=size) if output.bipolar else rng.integers(output.lo, output.hi + 1, size=size)
     frames = rng.choice(np.arange(first, last + 1, 2 if kind.bipolar else 1), size=(4, pixels, channels))
-    unit = TableUnit(TableParameters(table, first, channels, lanes, kind, output, pixels))
+    unit = TableUnit(TableParameters(table, first, channels, lanes, kind, output, pixels, pipeline=pipeline))
+    assert unit.schedule.stages == 1 + (pipeline > 0)
     expected = table[0 if shared else np.arange(channels), frames - first]
     got = check_integers(unit, frames.reshape(4, -1), channels, channels, stalls, rng)
     assert got.tolist() == expected.reshape(4, -1).tolist()

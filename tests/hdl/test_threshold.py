@@ -1,5 +1,7 @@
 """Thresholds against NumPy (values) and against their schedule (cycles), under random stalls."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -30,15 +32,16 @@ def draw(rng, kind, channels, levels, uniform):
 
 @settings(max_examples=60)
 @given(channels=st.integers(1, 12), lanes=st.integers(1, 6), pixels=st.integers(1, 3), levels=st.integers(1, 10),
-       bits=st.integers(1, 16), signed=st.booleans(), base=st.integers(-9, 3), uniform=st.booleans(), stalls=stalls,
-       seed=seeds)
+       bits=st.integers(1, 16), signed=st.booleans(), base=st.integers(-9, 3), uniform=st.booleans(),
+       pipeline=st.integers(0, 3), stalls=stalls, seed=seeds)
 def test_the_code_counts_thresholds_met_in_both_directions(check_integers, channels, lanes, pixels, levels, bits,
-                                                           signed, base, uniform, stalls, seed):
+                                                           signed, base, uniform, pipeline, stalls, seed):
     rng, kind = np.random.default_rng(seed), IntType(bits, signed)
     thresholds, falling = draw(rng, kind, channels, levels, uniform)
     frames = rng.integers(kind.lo, kind.hi + 1, size=(3, pixels, channels))
     output = IntType.spanning(base, base + levels)
-    unit = ThresholdUnit(ThresholdParameters(thresholds, falling, lanes, kind, output, base, pixels))
+    unit = ThresholdUnit(ThresholdParameters(thresholds, falling, lanes, kind, output, base, pixels,
+                                             pipeline=pipeline))
     assert unit.parameters.constant or not uniform
     got = check_integers(unit, frames.reshape(3, -1), channels, channels, stalls, rng)
     assert got.tolist() == (base + met(frames, thresholds, falling)).reshape(3, -1).tolist()
@@ -70,6 +73,8 @@ def test_every_integer_of_a_wide_input_gets_its_code(check_integers, levels, out
     assert got.tolist() == (base + met(every.reshape(1, -1, channels), thresholds, falling)).reshape(1, -1).tolist()
     assert unit.schedule.stages == levels.bit_length() + 1
     assert unit.schedule.phases == 2 << 10
+    # A memory before each comparator, and pipelined a cycle more for each.
+    assert replace(unit.parameters, pipeline=1).schedule.stages == 2 * levels.bit_length() + 1
 
 
 def test_thresholds_that_all_channels_share_need_no_word_of_their_own():
