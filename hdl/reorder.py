@@ -144,19 +144,22 @@ class ReorderUnit(Unit):
 
     @staticmethod
     def _table(m, platform, columns, fire):
-        """Each phase's row of the table, from a ROM that is read as the phase before it fires."""
+        """Each phase's row of the table, in a register: from a ROM that is read two phases before."""
         widths = [width for _, width in columns]
         rows = [0] * len(columns[0][0])
         begin = 0
         for values, width in columns:
             rows = [row | (int(value) & ((1 << width) - 1)) << begin for row, value in zip(rows, values, strict=True)]
             begin += width
-        # Nothing was read before the very first phase, whose row is a constant.
+        # Nothing was read before the very first phase; its row and the next one's are constants.
         first = Signal(init=1)
-        fetch = Signal(below(len(rows)), init=1 % len(rows))
-        with m.If(fire):
-            m.d.sync += [first.eq(0), fetch.eq(Mux(fetch == len(rows) - 1, 0, fetch + 1))]
-        row = Signal(begin)
+        fetch = Signal(below(len(rows)), init=2 % len(rows))
+        row = Signal(begin, init=rows[0])
         rom = add_rom(m, platform, rows, begin, fetch, fire, name="moves", small_inline=True)
-        m.d.comb += row.eq(Mux(first, Const(rows[0], begin), rom))
+        with m.If(fire):
+            m.d.sync += [
+                first.eq(0),
+                fetch.eq(Mux(fetch == len(rows) - 1, 0, fetch + 1)),
+                row.eq(Mux(first, Const(rows[1 % len(rows)], begin), rom)),
+            ]
         return [row[low:high] for low, high in pairwise(np.cumsum([0, *widths]).tolist())]
