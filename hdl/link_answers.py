@@ -47,7 +47,7 @@ class LinkAnswers(wiring.Component):
     taken : In(1)
         A frame is on its way.
     nonce : In(32), turn : In(4), reason : In(3), number : In(8), offset : In(16)
-        What goes into the packets.
+        What goes into the packets; ``nonce`` as of ``hello``, ``reason`` as of ``report``.
     count_X : In(16)
         For each of ``COUNTERS`` but "answered".
     full : Out(1)
@@ -71,7 +71,7 @@ class LinkAnswers(wiring.Component):
         m = Module()
         state = Signal(_State)
         wishes = {name: Signal(name=f"wish_{name}") for name in ("hello", "ask", "report")}
-        reason = Signal(3)
+        reason, nonce = Signal(3), Signal(32)
         # Frames on their way, those of them whose answers are dropped, and answers since HELLO.
         flying, stale, answered = Signal(range(IN_FLIGHT + 1)), Signal(range(IN_FLIGHT + 1)), Signal(16)
         answers, drops = Signal(), Signal()
@@ -111,7 +111,7 @@ class LinkAnswers(wiring.Component):
         with m.Switch(state):
             with m.Case(_State.IDLE):
                 with m.If(wishes["hello"]):
-                    choose("hello", [self.nonce], Kind.IDENTITY)
+                    choose("hello", [nonce], Kind.IDENTITY)
                 with m.Elif(wishes["ask"]):
                     choose("ask", [self.number, self.offset, answered[:8]], Kind.STATE)
                 with m.Elif(offered & (stale != 0)):
@@ -141,8 +141,9 @@ class LinkAnswers(wiring.Component):
         # A host that goes back repeats itself; that must not hide why it did.
         with m.If(self.report & ~(wishes["report"] & (self.reason == Reason.REPEATED))):
             m.d.sync += reason.eq(self.reason)
+        # The link's fields are the next packet's by the time that the line is free.
         with m.If(self.hello):
-            m.d.sync += [wishes["ask"].eq(0), wishes["report"].eq(0)]
+            m.d.sync += [nonce.eq(self.nonce), wishes["ask"].eq(0), wishes["report"].eq(0)]
         return m
 
     def _tail(self, m, kind, answered, free, state) -> Mapping[str, Value]:
