@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -29,6 +30,8 @@ from .timing import CriticalPath, Report, utilisation
 __all__ = ["Implementation", "Run", "TooLarge", "implement"]
 
 Step = Callable[[str, int, int], None]
+ROUNDS = 1000
+"""After so many rounds of a router, its seed is given up."""
 
 
 class TooLarge(UserError):
@@ -207,7 +210,8 @@ def _route(work: Path, flow: Flow, board: Board, top: str, clock_mhz: float, see
             os.link(work / name, place / name)
         began = time.monotonic()
         log = work / f"seed-{seed}.log"
-        status = tools.run(flow.router, [*shared, "--seed", str(seed), "--report", "report.json"], place, log)
+        status = tools.run(flow.router, [*shared, "--seed", str(seed), "--report", "report.json"], place, log,
+                           _endless)
         seconds = round(time.monotonic() - began, 1)
         if status or not (place / "report.json").is_file():
             return Run(seed, None, seconds, _reason(log, status))
@@ -230,6 +234,12 @@ def _route(work: Path, flow: Flow, board: Board, top: str, clock_mhz: float, see
         raise _failure(work, flow, board, ordered)
     best = max(reports, key=lambda seed: (reports[seed].slowest_mhz or math.inf, -seed))
     return ordered, best, reports[best]
+
+
+def _endless(line: str) -> str | None:
+    """Why a router will not end: it went round too often about the same few wires (of those that end, few need 200)."""
+    found = re.search(r"\biter=(\d+)", line)
+    return f"its router came to no end in {ROUNDS:,} rounds" if found and int(found[1]) > ROUNDS else None
 
 
 def _reason(log: Path, status: int) -> str:

