@@ -31,7 +31,8 @@ __all__ = ["Implementation", "Run", "TooLarge", "implement"]
 
 Step = Callable[[str, int, int], None]
 ROUNDS = 1000
-"""After so many rounds of a router, its seed is given up."""
+"""After so many rounds of a router, it is given up."""
+_ENDLESS = "its router came to no end"
 
 
 class TooLarge(UserError):
@@ -210,8 +211,12 @@ def _route(work: Path, flow: Flow, board: Board, top: str, clock_mhz: float, see
             os.link(work / name, place / name)
         began = time.monotonic()
         log = work / f"seed-{seed}.log"
-        status = tools.run(flow.router, [*shared, "--seed", str(seed), "--report", "report.json"], place, log,
-                           _endless)
+        for algorithm in flow.algorithms:
+            chosen = ["--router", algorithm] if algorithm else []
+            status = tools.run(flow.router, [*shared, *chosen, "--seed", str(seed), "--report", "report.json"], place,
+                               log, _endless)
+            if not status or _ENDLESS not in _reason(log, status):
+                break
         seconds = round(time.monotonic() - began, 1)
         if status or not (place / "report.json").is_file():
             return Run(seed, None, seconds, _reason(log, status))
@@ -238,8 +243,8 @@ def _route(work: Path, flow: Flow, board: Board, top: str, clock_mhz: float, see
 
 def _endless(line: str) -> str | None:
     """Why a router will not end: it went round too often about the same few wires (of those that end, few need 200)."""
-    found = re.search(r"\biter=(\d+)", line)
-    return f"its router came to no end in {ROUNDS:,} rounds" if found and int(found[1]) > ROUNDS else None
+    found = re.search(r"\biter=(\d+)|^Info: +(\d+)\d{3} \|", line)  # router2's rounds, router1's thousands of arcs
+    return f"{_ENDLESS} in {ROUNDS:,} rounds" if found and int(found[1] or found[2]) > ROUNDS else None
 
 
 def _reason(log: Path, status: int) -> str:

