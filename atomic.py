@@ -14,7 +14,13 @@ from pathlib import Path
 
 from .errors import UserError
 
-__all__ = ["replacing", "write_by_rename"]
+__all__ = ["check_folder", "replacing", "write_by_rename"]
+
+
+def check_folder(folder: Path) -> None:
+    """Raise ``UserError`` if something is there that is no folder."""
+    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+        raise UserError("is there already and is no folder", where=str(folder), remedy="name another folder with -o")
 
 
 @contextmanager
@@ -24,9 +30,10 @@ def replacing(folder: Path) -> Iterator[Path]:
     Raises
     ------
     UserError
-        If the place cannot be written.
+        If the place cannot be written, or holds what is no folder.
     """
     folder = folder.absolute()
+    check_folder(folder)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         _sweep(folder)
@@ -43,6 +50,7 @@ def replacing(folder: Path) -> Iterator[Path]:
         new.rename(folder)
         shutil.rmtree(old, ignore_errors=True)
     except OSError as error:
+        _put_back(folder)
         raise UserError(f"cannot be written: {error.strerror}", where=str(folder),
                         remedy="free some space, or name another folder with -o") from None
     finally:
@@ -71,12 +79,16 @@ def _aside(folder: Path) -> Path:
     return folder.parent / f".{folder.name}.old"
 
 
+def _put_back(folder: Path) -> None:
+    """The earlier folder, if it was moved away and nothing took its place."""
+    if _aside(folder).exists() and not folder.exists():
+        _aside(folder).rename(folder)
+
+
 def _sweep(folder: Path) -> None:
     """Put back what a run killed while replacing had moved away; remove unfinished work whose process is gone."""
-    old = _aside(folder)
-    if old.exists() and not folder.exists():
-        old.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
+    _put_back(folder)
+    shutil.rmtree(_aside(folder), ignore_errors=True)
     for left in folder.parent.glob(f".{folder.name}.*-*"):
         process = left.name.removeprefix(f".{folder.name}.").partition("-")[0]
         if process.isdigit() and not _alive(int(process)):

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..atomic import replacing, write_by_rename
+from ..atomic import check_folder, replacing, write_by_rename
 from ..errors import UserError
 from . import axi_ip, axi_map, report, testbench
 from .checked import emit_checked
@@ -230,8 +230,7 @@ def as_json(content: dict) -> bytes:
 def check_place(folder: Path, mark: str = "design.json") -> None:
     """Raise ``UserError`` if a build, or a folder that ``mark`` tells apart, cannot be written there; before any work.
     """
-    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
-        raise UserError("is there already and is no folder", where=str(folder), remedy="name another folder with -o")
+    check_folder(folder)
     if folder.is_dir() and any(folder.iterdir()) and not (folder / mark).is_file():
         what = "build" if mark == "design.json" else mark
         raise UserError(f"holds other files and no {what}", where=str(folder),

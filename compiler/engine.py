@@ -177,6 +177,8 @@ def allowed(graph: Graph, wish: str, memory: str = "rom") -> tuple[tuple[str, ..
         layer = names.get(name) or next((layer for layer in names.values() if layer.name == name), None)
         if layer is None:
             raise UserError(f"no layer is called {name!r}", where="--engine", remedy=f"name one of {', '.join(names)}")
+        if layer.name in own:
+            raise UserError(f"{name!r} is named twice", where="--engine", remedy="say one engine for each layer")
         own[layer.name] = engine
     found = tuple(_allowed(graph, layer, name, common, own.get(layer.name), memory) for name, layer in names.items())
     if common not in ("auto", "dense") and (common,) not in found and len(own) < len(names):

@@ -42,14 +42,16 @@ def parse(text: str | Sequence[int] | None, dataflow: Dataflow) -> tuple[int, ..
         return tuple(_degree(degree) for degree in text)
     if "=" not in text:
         return (_degree(text),) * len(layers)
-    found = dict.fromkeys(layers, 0)
+    found: dict[str, int] = {}
     for part in text.split(","):
         name, _, degree = part.partition("=")
-        if name not in found:
+        if name in found:
+            raise UserError(f"{name!r} is named twice", where="--pipeline", remedy="say one degree for each unit")
+        if name not in layers:
             raise UserError(f"no layer's unit is called {name!r}", where="--pipeline",
                             remedy=f"the units are {', '.join(layers)}")
         found[name] = _degree(degree)
-    return tuple(found.values())
+    return tuple(found.get(name, 0) for name in layers)
 
 
 def deeper(dataflow: Dataflow, pipelines: Sequence[int], units: Sequence[str], by: int = 1) -> tuple[int, ...] | None:

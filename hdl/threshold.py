@@ -153,10 +153,7 @@ class ThresholdUnit(Unit):
             steps = [self._node(m, platform, section, table, lane, Cat(count, phase) if len(table) > 1 else count,
                                 enter, name=f"level{level + 1}_{lane}") for lane, count in enumerate(found)]
             kept = [*integers, *found] if p.constant else [*integers, *found, phase]
-            copies = [Signal.like(value, name=f"stage{level}_{number}", reset_less=True)
-                      for number, value in enumerate(kept)]
-            with m.If(enter):
-                m.d.sync += [copy.eq(value) for copy, value in zip(copies, kept, strict=True)]
+            copies = later(m, enter, kept, f"stage{level}")
             if DEGREES[p.pipeline].reads:
                 enter = stages.enter[place + 1]
                 steps = later(m, enter, steps, f"read{level}")

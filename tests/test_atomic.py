@@ -69,6 +69,21 @@ def test_a_place_that_is_a_file_is_refused(tmp_path):
         pass
 
 
+def test_a_file_in_the_place_of_a_folder_is_refused_and_stays(tmp_path):
+    (tmp_path / "net").write_text("mine")
+    told = r"net: is there already and is no folder; name another folder with -o"
+    with pytest.raises(UserError, match=told), replacing(tmp_path / "net"):
+        pass
+    assert (tmp_path / "net").read_text() == "mine"
+    assert [each.name for each in tmp_path.iterdir()] == ["net"]
+
+
+def test_where_the_new_folder_cannot_take_its_place_the_earlier_one_is_put_back(folder):
+    with pytest.raises(UserError, match=r"net: cannot be written: "), replacing(folder) as new:
+        new.rename(new.with_name("gone"))
+    assert [path.name for path in folder.iterdir()] == ["first"]
+
+
 def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):
     path = tmp_path / "report.json"
     write_by_rename(path, b"1")

@@ -109,6 +109,7 @@ def test_what_a_layer_cannot_have_is_left_out_or_refused(pruned, grouped):
     ("fast", "--engine: 'fast' is no engine; say auto, dense, static, eie, or LAYER=ENGINE for some layers"),
     ("fc0=", "--engine: '' is no engine; say"),
     ("fc7=eie", "--engine: no layer is called 'fc7'; name one of conv0, fc0, fc1"),
+    ("fc0=eie,fc0=dense", "--engine: 'fc0' is named twice; say one engine for each layer"),
 ])
 def test_what_is_no_engine_is_refused(pruned, wish, message):
     with pytest.raises(UserError, match=f"^{re.escape(message)}"):

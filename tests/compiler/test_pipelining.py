@@ -70,6 +70,7 @@ def test_what_the_critical_path_lies_in_becomes_deeper(model):
     ("4", "--pipeline: '4' is no degree of pipelining; say 0 to 3, or for some units as in fc0=2,fc1=1"),
     ("fc0=x", "--pipeline: 'x' is no degree of pipelining; say 0 to 3, or for some units as in fc0=2,fc1=1"),
     ("fc7=1", "--pipeline: no layer's unit is called 'fc7'; the units are fc0, fc1"),
+    ("fc0=1,fc0=2", "--pipeline: 'fc0' is named twice; say one degree for each unit"),
     ([1], "--pipeline: 1 degrees for 2 layers; give one for each layer"),
 ])
 def test_what_is_no_degree_is_refused(model, text, message):
