@@ -151,6 +151,7 @@ class _Run:
     def _attempt(self, work: Path, number: int) -> Implemented:
         design, board, name = self._design, self._board, self._design.name
         place = work / ".best"
+        _keep_logs(place, work / f"attempt-{number}")
         shutil.rmtree(place, ignore_errors=True)
         build.write(design, work / ".core")
         (work / ".top").mkdir(exist_ok=True)
@@ -216,6 +217,13 @@ class _Run:
                             remedy=f"fold {' and '.join(moves)}: build it with --folding {folding}, or say --fit")
         self.changes.append(f"folded {', '.join(moves)}: {error.what}")
         self._design = smaller
+
+
+def _keep_logs(attempt: Path, folder: Path) -> None:
+    """The logs of an attempt that another one follows, in a folder of its own."""
+    for log in attempt.glob("*.log"):
+        folder.mkdir(exist_ok=True)
+        log.rename(folder / log.name)
 
 
 def _clock(board: Board, wanted: float) -> float:

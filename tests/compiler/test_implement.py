@@ -51,6 +51,7 @@ class Scripted:
         fmax, path = answer
         folder.mkdir()
         (folder / "x.bit").write_bytes(b"bits")
+        (folder / "seed-1.log").write_text(f"{fmax} MHz")
         steps = tuple(f"uart.core.{unit}.total_LUT4_Z" for unit in path)
         return Implementation(
             board=board.name, device=board.device.name, family="ecp5", top=top, clock_mhz=clock_mhz, luts=900,
@@ -89,6 +90,13 @@ def test_a_clock_that_is_reached_changes_nothing(design, scripted, tmp_path):
     assert said["bytes_in"] == 3
     assert (done.folder / "x.bit").read_bytes() == b"bits"
     assert {"net_uart.v", "net_ulx3s_25f.v"} <= {path.name for path in (done.folder / "top").iterdir()}
+
+
+def test_the_logs_of_every_attempt_are_kept(design, scripted, tmp_path):
+    scripted((42.0, ["fc0"]), (46.0, ["fc0"]), (60.0, []))
+    folder = run(design, tmp_path / "ulx3s", clock=50).folder
+    logs = {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*.log")}
+    assert logs == {"attempt-1/seed-1.log": "42.0 MHz", "attempt-2/seed-1.log": "46.0 MHz", "seed-1.log": "60.0 MHz"}
 
 
 def test_what_is_around_the_core_is_given_to_synthesis_but_no_bus(design, scripted, tmp_path):
